@@ -1,0 +1,1 @@
+"""The `incident-pipeline` command: one module per command group, wiring only."""

@@ -1,0 +1,1 @@
+"""Keep evidence: vault, manifest, signing, verification, decoding and citation."""

@@ -1,0 +1,1 @@
+"""The words of the domain as frozen types. Nothing here imports anything else of ours."""

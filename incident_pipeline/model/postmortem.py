@@ -1,0 +1,143 @@
+"""The postmortem as data. Every text of type `Statement` has a row in the ledger."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from incident_pipeline.model.artifact import Problem
+from incident_pipeline.model.base import Frozen
+from incident_pipeline.model.check import CheckResult, Status
+from incident_pipeline.model.hypothesis import Verdict
+
+
+class Statement(Frozen):
+    """A sentence with the id of its ledger row."""
+
+    id: str
+    text: str
+
+
+class Moment(Frozen):
+    """A point in time, whether it was measured or estimated, and the event it comes from."""
+
+    time: str
+    basis: Literal["actual", "estimate"]
+    event_id: str | None = None
+
+
+class KeyTimes(Frozen):
+    """The seven times that regulators and reviewers ask for; unknown ones are null."""
+
+    occurred_at: Moment | None = None
+    detected_at: Moment | None = None
+    aware_at: Moment | None = None
+    classified_at: Moment | None = None
+    service_restored_at: Moment | None = None
+    root_cause_fixed_at: Moment | None = None
+    resolved_at: Moment | None = None
+
+
+class TimelineExcerptRow(Frozen):
+    """A row of the excerpt: when, what, and where it stands in the evidence."""
+
+    time: str | None
+    event: str
+    sentence_id: str
+    type: str
+    artifact: str
+    """`uri (sha256:...)`."""
+
+
+class TopHypothesis(Frozen):
+    """A hypothesis joined with the outcome of its checks."""
+
+    id: str
+    rank: int
+    summary: str
+    sentence_id: str
+    mechanism: str
+    component: str
+    kind: str
+    status: Status
+    role: Literal["root_cause", "contributing", "ruled_out"]
+    confidence: int
+    prior: int
+    evidence: tuple[str, ...]
+    """`uri#line-N` or `uri#bytes-A-B` of each citation."""
+    validation_checks: tuple[CheckResult, ...]
+
+
+class ActionItem(Frozen):
+    """Something to do, who owns it, by when, and the hypothesis it follows from."""
+
+    owner: str
+    action: str
+    deadline: str
+    type: Literal["prevent", "detect", "mitigate", "process", "other"]
+    priority: Literal["P1", "P2", "P3"]
+    sentence_id: str
+    hypothesis: str | None = None
+
+
+class CoverageRow(Frozen):
+    """What was held of one artifact: counts, time range, and what was left out."""
+
+    uri: str
+    sha256: str
+    type: str
+    role: str
+    format: str | None
+    runner_up: str | None
+    events: int
+    samples: int
+    quarantined: int
+    first_time: str | None
+    last_time: str | None
+    notes: tuple[str, ...] = ()
+
+
+class Honesty(Frozen):
+    """The numbers on the cover that say how far the text can be trusted."""
+
+    sentences: int
+    sentences_with_citations: int
+    citations: int
+    refused_statements: int
+    hypotheses_supported: int
+    hypotheses_refuted: int
+    hypotheses_inconclusive: int
+    checks_run: int
+    checks_without_data: int
+
+
+class Postmortem(Frozen):
+    """The whole postmortem: what happened, why, how sure we are, and what follows."""
+
+    schema_version: Literal[1] = 1
+    incident_id: str
+    title: str
+    severity: str | None
+    state: Literal["draft", "in_review", "approved"] = "draft"
+    drafted_by: str
+    verdict: Verdict
+    summary: str
+    summary_statements: tuple[Statement, ...]
+    timeline_excerpt: tuple[TimelineExcerptRow, ...]
+    top_hypotheses: tuple[TopHypothesis, ...]
+    action_items: tuple[ActionItem, ...]
+    impact: tuple[Statement, ...] = ()
+    detection: tuple[Statement, ...] = ()
+    response: tuple[Statement, ...] = ()
+    contributing_factors: tuple[Statement, ...] = ()
+    went_well: tuple[Statement, ...] = ()
+    went_badly: tuple[Statement, ...] = ()
+    got_lucky: tuple[Statement, ...] = ()
+    open_questions: tuple[Statement, ...] = ()
+    key_times: KeyTimes = Field(default_factory=KeyTimes)
+    coverage: tuple[CoverageRow, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    honesty: Honesty
+    evidence_root: str
+    merkle_root: str

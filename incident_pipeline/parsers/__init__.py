@@ -1,0 +1,1 @@
+"""Read artifacts into the event table: one file per format family."""

@@ -1,0 +1,1 @@
+"""Assemble the postmortem and its ledger, and render them."""

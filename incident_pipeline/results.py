@@ -1,0 +1,120 @@
+"""The results folder of one incident: which files there are (design section 4.3) and where.
+
+Only names and paths. Compared files hold no user, host, run id, clock, duration, seal digest or
+absolute path; those go to `audit.jsonl`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@dataclass(frozen=True)
+class ResultsFolder:
+    """The paths inside `OUT/<incident key>/`."""
+
+    root: Path
+
+    @property
+    def manifest(self) -> Path:
+        """The seal: DSSE in a Sigstore bundle."""
+        return self.root / "manifest.sigstore.json"
+
+    @property
+    def evidence(self) -> Path:
+        """What was sealed, as `model.artifact.SealedEvidence`: what later stages read."""
+        return self.root / "evidence.json"
+
+    @property
+    def events(self) -> Path:
+        """The event table."""
+        return self.root / "events.parquet"
+
+    @property
+    def samples(self) -> Path:
+        """Measurements."""
+        return self.root / "samples.parquet"
+
+    @property
+    def series(self) -> Path:
+        """Names and labels of the measurements."""
+        return self.root / "series.parquet"
+
+    @property
+    def quarantine(self) -> Path:
+        """What no parser took."""
+        return self.root / "quarantine.parquet"
+
+    @property
+    def parse_report(self) -> Path:
+        """What each artifact was read as."""
+        return self.root / "parse_report.json"
+
+    @property
+    def templates(self) -> Path:
+        """Log templates with counts and examples."""
+        return self.root / "templates.parquet"
+
+    @property
+    def index(self) -> Path:
+        """The LanceDB folder."""
+        return self.root / "index.lance"
+
+    @property
+    def chunks(self) -> Path:
+        """What was embedded: chunk ids, texts and places."""
+        return self.root / "chunks.parquet"
+
+    @property
+    def timeline_table(self) -> Path:
+        """The full order."""
+        return self.root / "timeline.parquet"
+
+    @property
+    def timeline(self) -> Path:
+        """The key entries."""
+        return self.root / "timeline.json"
+
+    @property
+    def narrative(self) -> Path:
+        """The key entries as text."""
+        return self.root / "timeline.md"
+
+    @property
+    def diagnosis(self) -> Path:
+        """The ranking."""
+        return self.root / "diagnosis.json"
+
+    @property
+    def hypotheses(self) -> Path:
+        """The proposal."""
+        return self.root / "hypotheses.json"
+
+    @property
+    def validated_checks(self) -> Path:
+        """The outcomes."""
+        return self.root / "validated_checks.json"
+
+    @property
+    def postmortem(self) -> Path:
+        """The postmortem as data."""
+        return self.root / "postmortem.json"
+
+    @property
+    def postmortem_text(self) -> Path:
+        """The postmortem as Markdown."""
+        return self.root / "postmortem.md"
+
+    @property
+    def report(self) -> Path:
+        """The postmortem as one HTML page."""
+        return self.root / "report.html"
+
+    @property
+    def ledger(self) -> Path:
+        """Every sentence with its citations."""
+        return self.root / "ledger.json"

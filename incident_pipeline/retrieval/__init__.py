@@ -1,0 +1,1 @@
+"""Find evidence by meaning and by words: chunks, embedder, index and search."""

@@ -1,0 +1,1 @@
+"""Put every event in one defensible order: dedupe, causal depth, key entries and narrative."""

@@ -1,0 +1,1 @@
+"""Replay recorded incidents as a backfill and report by run statuses."""
