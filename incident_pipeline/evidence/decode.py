@@ -37,7 +37,7 @@ def _gunzip(data: bytes, *, uri: str, max_bytes: int) -> bytes:
     rest = data
     while rest:
         stream = zlib.decompressobj(wbits=31)
-        while not stream.eof:
+        while True:
             try:
                 part = stream.decompress(rest, _STEP)
             except zlib.error as error:
@@ -47,11 +47,11 @@ def _gunzip(data: bytes, *, uri: str, max_bytes: int) -> bytes:
             size += len(part)
             parts.append(part)
             if size > max_bytes or (size > _RATIO_FLOOR and size > MAX_RATIO * len(data)):
-                message = (
-                    f"{uri}: expands to more than {size} bytes from {len(data)}; refused as an archive bomb."
-                )
+                message = f"{uri}: expands to more than {size} bytes from {len(data)}; refused as a bomb."
                 raise UnsafeArchiveError(message)
-            if not stream.eof and not rest and not part:
+            if stream.eof:
+                break
+            if not rest and not part:
                 message = f"{uri}: the gzip stream is cut off after {size} decoded bytes."
                 raise MalformedInputError(message)
         # Several gzip members may follow each other; zero padding after the last is allowed.

@@ -7,22 +7,36 @@ from typing import Literal
 from pydantic import Field
 
 from incident_pipeline.model.base import Frozen
-from incident_pipeline.model.check import CheckSpec
+from incident_pipeline.model.check import CheckSpec, Scalar
 from incident_pipeline.model.citation import Citation
 
+ReasonTerm = Literal[
+    "resource",  # a resource metric (CPU, memory, pool, queue, I/O) left its baseline
+    "symptom_metric",  # latency, error or traffic metric left its baseline
+    "own_time",  # spans take longer themselves, children aside
+    "gap",  # time lost between caller and callee
+    "structure",  # child calls or logs per span changed
+    "error",  # share of failing spans or records rose
+    "log_novelty",  # a log template appeared or multiplied
+    "load",  # more calls than before
+    "change",  # a change near the onset
+    "alert",  # an alert names it
+]
+"""Which analysis found it."""
 Verdict = Literal["incident", "healthy", "insufficient_evidence"]
 
 
 class Reason(Frozen):
     """One finding that speaks for a component: what was measured, and its share of the score."""
 
-    term: str
-    """Which analysis found it: resource, own_time, gap, structure, error, change, alert..."""
+    term: ReasonTerm
     detail: str
     score: float
     baseline: float | None = None
     observed: float | None = None
     unit: str | None = None
+    facts: dict[str, Scalar] = Field(default_factory=dict)
+    """What a check needs to look at the same thing again: series_id, metric, operation, event_id, ..."""
     citations: tuple[Citation, ...] = ()
 
 
