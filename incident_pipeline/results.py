@@ -100,6 +100,11 @@ class ResultsFolder:
         return self.root / "validated_checks.json"
 
     @property
+    def facts(self) -> Path:
+        """The counts and times that sentences of the draft state."""
+        return self.root / "facts.json"
+
+    @property
     def postmortem(self) -> Path:
         """The postmortem as data."""
         return self.root / "postmortem.json"

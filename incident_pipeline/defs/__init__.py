@@ -1,1 +1,4 @@
-"""The Dagster wiring: assets, jobs, sensors and resources. No logic that the CLI would have to repeat."""
+"""The Dagster wiring: assets, jobs, sensors and resources. No logic that the CLI would have to repeat.
+
+No module here postpones annotations: Dagster reads them from the functions it wraps.
+"""

@@ -1,59 +1,29 @@
 """The decoded stream of an artifact: decompressed, never transcoded.
 
 Byte ranges of events and citations count in this stream. Evidence is hostile input, so output size
-and ratio are capped while decompressing.
+and ratio are capped while decompressing (`ingest.compression`).
 """
 
 from __future__ import annotations
 
-import zlib
+import io
 from typing import Final
 
-from incident_pipeline.errors import MalformedInputError, UnsafeArchiveError
+from incident_pipeline.ingest import DecodeLimits, decoded_chunks, sniff_encoding
 
-MAX_DECODED_BYTES: Final = 2 * 1024**3
-MAX_RATIO: Final = 1_000
-_RATIO_FLOOR: Final = 16 * 1024**2
-"""Below this size any ratio is harmless."""
-_GZIP_MAGIC: Final = b"\x1f\x8b"
-_STEP: Final = 1024**2
+MAX_DECODED_BYTES: Final = DecodeLimits.max_bytes
 
 
 def decode(data: bytes, *, uri: str, max_bytes: int = MAX_DECODED_BYTES) -> tuple[bytes, str]:
-    """Give the decoded stream and the name of its encoding (`identity` or `gzip`).
+    """Give the decoded stream and its encoding: `identity`, `gzip`, `zstd`, `bzip2` or `xz`.
 
     Raises:
         MalformedInputError: the compressed stream is cut off or broken; `uri` is named.
-        UnsafeArchiveError: it expands past `max_bytes` or by more than `MAX_RATIO`.
+        UnsafeArchiveError: it expands past `max_bytes`, or further than real evidence does.
     """
-    if data[:2] != _GZIP_MAGIC:
-        return data, "identity"
-    return _gunzip(data, uri=uri, max_bytes=max_bytes), "gzip"
-
-
-def _gunzip(data: bytes, *, uri: str, max_bytes: int) -> bytes:
-    parts: list[bytes] = []
-    size = 0
-    rest = data
-    while rest:
-        stream = zlib.decompressobj(wbits=31)
-        while True:
-            try:
-                part = stream.decompress(rest, _STEP)
-            except zlib.error as error:
-                message = f"{uri}: the gzip stream is broken after {size} decoded bytes ({error})."
-                raise MalformedInputError(message) from error
-            rest = stream.unconsumed_tail
-            size += len(part)
-            parts.append(part)
-            if size > max_bytes or (size > _RATIO_FLOOR and size > MAX_RATIO * len(data)):
-                message = f"{uri}: expands to more than {size} bytes from {len(data)}; refused as a bomb."
-                raise UnsafeArchiveError(message)
-            if stream.eof:
-                break
-            if not rest and not part:
-                message = f"{uri}: the gzip stream is cut off after {size} decoded bytes."
-                raise MalformedInputError(message)
-        # Several gzip members may follow each other; zero padding after the last is allowed.
-        rest = stream.unused_data.lstrip(b"\0")
-    return b"".join(parts)
+    encoding = sniff_encoding(data)
+    if encoding == "identity":
+        return data, encoding
+    limits = DecodeLimits(max_bytes=max_bytes)
+    chunks = decoded_chunks(io.BytesIO(data), encoding, name=uri, size=len(data), limits=limits)
+    return b"".join(chunks), encoding

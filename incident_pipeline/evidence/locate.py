@@ -1,7 +1,8 @@
 """Find the bytes a JSON pointer (RFC 6901) names, without decoding the document.
 
 A scanner over bytes: it skips values by their structure, so the offsets are those of the document as
-it lies in the vault, whatever its spacing. Duplicate keys resolve to the last, as JSON parsers do.
+it lies in the vault, whatever its spacing. Duplicate keys resolve to the last, as JSON parsers do. It
+does not validate: in a document that is no JSON it finds something or raises, and never loops.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ _SPACE = re.compile(rb"[ \t\r\n]*")
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _SCALAR = re.compile(rb"[^\s,\]}]+")
 _STRUCTURE = re.compile(rb'[\[\]{}"]')
+_INDEX = re.compile(r"0|[1-9][0-9]{0,17}")
+_BAD_ESCAPE = re.compile(r"~(?![01])")
 
 
 def locate(data: bytes, pointer: str, start: int = 0) -> tuple[int, int]:
@@ -32,9 +35,9 @@ def locate(data: bytes, pointer: str, start: int = 0) -> tuple[int, int]:
 def _tokens(pointer: str) -> list[str]:
     if not pointer:
         return []
-    if not pointer.startswith("/"):
+    if not pointer.startswith("/") or _BAD_ESCAPE.search(pointer):
         message = f"{pointer!r} is no JSON pointer."
-        raise MalformedInputError(message, advice="A JSON pointer starts with '/'.")
+        raise MalformedInputError(message, advice="It starts with '/', and ~ is written ~0 (RFC 6901).")
     return [token.replace("~1", "/").replace("~0", "~") for token in pointer[1:].split("/")]
 
 
@@ -42,7 +45,7 @@ def _member(data: bytes, at: int, token: str, pointer: str) -> int:
     opener = data[at : at + 1]
     if opener == b"{":
         found = _object_member(data, at + 1, token)
-    elif opener == b"[" and token.isdigit():
+    elif opener == b"[" and _INDEX.fullmatch(token):
         found = _array_member(data, at + 1, int(token))
     else:
         found = None
@@ -59,7 +62,7 @@ def _object_member(data: bytes, at: int, token: str) -> int | None:
         match = _STRING.match(data, at)
         if match is None:
             break
-        key = json.loads(match[0], strict=False)
+        key = _key(match[0], at)
         at = _skip_space(data, match.end())
         at = _skip_space(data, at + 1)  # the colon
         if key == token:
@@ -68,6 +71,14 @@ def _object_member(data: bytes, at: int, token: str) -> int | None:
         if data[at : at + 1] == b",":
             at = _skip_space(data, at + 1)
     return found
+
+
+def _key(quoted: bytes, at: int) -> str:
+    try:
+        return str(json.loads(quoted.decode(), strict=False))
+    except ValueError as error:
+        message = f"no JSON key at byte {at} ({error})."
+        raise MalformedInputError(message) from error
 
 
 def _array_member(data: bytes, at: int, index: int) -> int | None:

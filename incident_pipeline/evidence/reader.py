@@ -1,13 +1,16 @@
 """Read sealed evidence by digest and cite it: the only door through which later stages see bytes.
 
 The vault checks each digest while reading; this module decodes, and turns byte ranges and JSON
-pointers into citations whose excerpt equals the bytes.
+pointers into citations whose excerpt equals the bytes. Messages name the artifact's URI.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Protocol
 
+import numpy as np
+
+from incident_pipeline.errors import HashMismatchError, MalformedInputError, MissingArtifactError
 from incident_pipeline.evidence.decode import decode
 from incident_pipeline.evidence.locate import locate
 from incident_pipeline.model.citation import Citation
@@ -15,13 +18,14 @@ from incident_pipeline.model.citation import Citation
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from numpy.typing import NDArray
+
     from incident_pipeline.model.artifact import SealedArtifact
 
 MAX_EXCERPT: Final = 400
 """Bytes: longer records are cited by the part that carries the message."""
 
-_CONTINUATION: Final = 0x80
-"""The top bits of a UTF-8 byte that continues a character."""
+_NEWLINE: Final = 10
 
 
 class ReadsSealedBytes(Protocol):
@@ -39,50 +43,91 @@ class EvidenceReader:
         self._vault = vault
         self._artifacts = {artifact.sha256: artifact for artifact in artifacts}
         self._decoded: dict[str, bytes] = {}
+        self._encodings: dict[str, str] = {}
+        self._newlines: dict[str, NDArray[np.int64]] = {}
 
     def artifact(self, sha256: str) -> SealedArtifact:
-        """Give what is known of an artifact."""
+        """Give what is known of an artifact.
+
+        Raises:
+            MissingArtifactError: it is not of this incident.
+        """
+        if sha256 not in self._artifacts:
+            message = f"No sealed artifact of this incident has the digest {sha256[:80]}."
+            raise MissingArtifactError(message, advice="Parse the sealed evidence again.")
         return self._artifacts[sha256]
 
     def decoded(self, sha256: str) -> bytes:
-        """Give the decoded stream of an artifact (kept in memory for the reader's life)."""
+        """Give the decoded stream of an artifact (kept in memory for the reader's life).
+
+        Raises:
+            HashMismatchError: the sealed bytes were altered.
+            MissingArtifactError: it is not of this incident, or not in the vault.
+            MalformedInputError: its compressed stream is broken.
+            UnsafeArchiveError: it expands past the limits.
+        """
         if sha256 not in self._decoded:
-            uri = self._artifacts[sha256].uri
-            self._decoded[sha256] = decode(self._vault.read(sha256), uri=uri)[0]
+            uri = self.artifact(sha256).uri
+            try:
+                data = self._vault.read(sha256)
+            except (HashMismatchError, MissingArtifactError) as error:
+                message = f"{uri}: {error.message}"
+                raise type(error)(message, advice=error.advice) from error
+            self._decoded[sha256], self._encodings[sha256] = decode(data, uri=uri)
         return self._decoded[sha256]
+
+    def encoding(self, sha256: str) -> str:
+        """Give how an artifact is compressed as received: `identity`, `gzip`, ... (errors as `decoded`)."""
+        self.decoded(sha256)
+        return self._encodings[sha256]
+
+    def line(self, sha256: str, offset: int) -> int:
+        """Give the line, from 1, in which a byte of the decoded stream stands."""
+        if sha256 not in self._newlines:
+            stream = np.frombuffer(self.decoded(sha256), dtype=np.uint8)
+            self._newlines[sha256] = np.flatnonzero(stream == _NEWLINE)
+        return int(np.searchsorted(self._newlines[sha256], offset)) + 1
 
     def cite(
         self, sha256: str, start: int, end: int, *, json_pointer: str | None = None, needle: str | None = None
     ) -> Citation:
         """Cite a byte range. A range over `MAX_EXCERPT` bytes is narrowed to `needle`, else to its head.
 
-        The range is shrunk at either side to whole UTF-8 characters, and bytes that are no UTF-8 end it.
+        The range is shrunk to whole UTF-8 characters; where bytes in it are no UTF-8, to the longest
+        stretch that is.
+
+        Raises:
+            MalformedInputError: there is no such range.
+            HashMismatchError: the sealed bytes were altered (and whatever else `decoded` raises).
         """
         data = self.decoded(sha256)
+        if not 0 <= start <= end <= len(data):
+            message = f"{self.artifact(sha256).uri}: has no bytes {start} to {end}; it holds {len(data)}."
+            raise MalformedInputError(message, advice="Parse the sealed evidence again.")
         if needle and end - start > MAX_EXCERPT:
             start, end = _narrow(data, start, end, needle)
-        start, end = _whole_characters(data, start, min(end, start + MAX_EXCERPT))
+        start, end = readable_range(data, start, min(end, start + MAX_EXCERPT))
         return Citation(
-            uri=self._artifacts[sha256].uri,
+            uri=self.artifact(sha256).uri,
             sha256=sha256,
-            line=data.count(b"\n", 0, start) + 1,
+            line=self.line(sha256, start),
             byte_start=start,
             byte_end=end,
             json_pointer=json_pointer,
             excerpt=data[start:end].decode(),
         )
 
-    def cite_pointer(self, sha256: str, json_pointer: str) -> Citation:
-        """Cite the value a JSON pointer names in a JSON document."""
-        start, end = locate(self.decoded(sha256), json_pointer)
-        return self.cite(sha256, start, end, json_pointer=json_pointer)
+    def cite_pointer(self, sha256: str, json_pointer: str, *, start: int = 0) -> Citation:
+        """Cite the value a JSON pointer names in the JSON document that begins at byte `start`."""
+        begin, end = locate(self.decoded(sha256), json_pointer, start)
+        return self.cite(sha256, begin, end, json_pointer=json_pointer)
 
 
 def _narrow(data: bytes, start: int, end: int, needle: str) -> tuple[int, int]:
     for form in (
-        needle.encode(),
-        needle.replace("\\", "\\\\").replace('"', '\\"').encode(),
-        needle[:40].encode(),
+        needle.encode(errors="replace"),
+        needle.replace("\\", "\\\\").replace('"', '\\"').encode(errors="replace"),
+        needle[:40].encode(errors="replace"),
     ):
         at = data.find(form, start, end) if form else -1
         if at >= 0:
@@ -90,11 +135,18 @@ def _narrow(data: bytes, start: int, end: int, needle: str) -> tuple[int, int]:
     return start, end
 
 
-def _whole_characters(data: bytes, start: int, end: int) -> tuple[int, int]:
-    while start < end and data[start] & 0xC0 == _CONTINUATION:
-        start += 1
-    try:
-        data[start:end].decode()
-    except UnicodeDecodeError as error:
-        end = start + error.start
-    return start, end
+def readable_range(data: bytes, start: int, end: int) -> tuple[int, int]:
+    """Give the longest stretch of valid UTF-8 within a range, the first of equals."""
+    best = (start, start)
+    at = start
+    while at < end and end - at > best[1] - best[0]:
+        try:
+            data[at:end].decode()
+        except UnicodeDecodeError as error:
+            bad, resume = at + error.start, at + error.end
+        else:
+            bad = resume = end
+        if bad - at > best[1] - best[0]:
+            best = (at, bad)
+        at = resume
+    return best

@@ -9,7 +9,7 @@ from incident_pipeline.model.incident import Role
 
 ProblemKind = Literal[
     "missing", "unreachable", "hash_mismatch", "duplicate", "unsafe_archive", "malformed",
-    "unreadable", "placeholder_hash", "empty",
+    "unreadable", "placeholder_hash", "empty", "unlisted", "unsafe_path",
 ]  # fmt: skip
 
 

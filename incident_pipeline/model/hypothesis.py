@@ -91,6 +91,8 @@ class Hypothesis(Frozen):
     origin: Literal["deterministic", "model"] = "deterministic"
     evidence: tuple[Citation, ...]
     tests: tuple[CheckSpec, ...]
+    explains: tuple[str, ...] = ()
+    """Ids of the hypotheses that this one, if it holds, would bring about: those are no root cause then."""
 
 
 class Hypotheses(Frozen):

@@ -125,6 +125,8 @@ class Postmortem(Frozen):
     summary: str
     summary_statements: tuple[Statement, ...]
     timeline_excerpt: tuple[TimelineExcerptRow, ...]
+    timeline_total: int = 0
+    """Events in the full order, of which the excerpt shows some."""
     top_hypotheses: tuple[TopHypothesis, ...]
     action_items: tuple[ActionItem, ...]
     impact: tuple[Statement, ...] = ()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from incident_pipeline.model.artifact import Problem
 from incident_pipeline.model.base import Frozen
 
 
@@ -38,3 +39,5 @@ class ParseReport(Frozen):
 
     schema_version: Literal[1] = 1
     artifacts: tuple[ArtifactReport, ...]
+    problems: tuple[Problem, ...] = ()
+    """What could not be read as asked, beyond what the seal already names."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pydantic import Field
+
 from incident_pipeline.model.base import Frozen
 
 OrderBasis = Literal["clock", "causal", "source_order", "undetermined"]
@@ -27,6 +29,8 @@ class TimelineEntry(Frozen):
     time: str | None
     time_ns: int | None
     time_uncertainty_ns: int
+    time_basis: str = "explicit"
+    """How the UTC time was arrived at (`model.event.TimeBasis`)."""
     type: str
     source: str
     service: str | None = None
@@ -43,6 +47,13 @@ class TimelineEntry(Frozen):
     """Why this entry stands among the key ones, in a few words."""
 
 
+class KindCount(Frozen):
+    """Events of one kind: how many are key entries, how many there are."""
+
+    shown: int
+    total: int
+
+
 class Timeline(Frozen):
     """Key entries in order, with counts that say what was left out."""
 
@@ -53,6 +64,9 @@ class Timeline(Frozen):
     total: int
     merged: int
     untimed: int
+    crowded_out: int = 0
+    """Events that the selection rules named but that found no room."""
+    kinds: dict[str, KindCount] = Field(default_factory=dict)
     merkle_root: str
     """RFC 6962 root over the rows of `timeline.parquet`, hex."""
     first_time: str | None

@@ -1,1 +1,25 @@
-"""Read artifacts into the event table: one file per format family."""
+"""Parsers: sealed bytes to events, samples and quarantine; one file per format family."""
+
+from __future__ import annotations
+
+from incident_pipeline.parsers.artifact import ParsedArtifact, known_formats, parse_artifact
+from incident_pipeline.parsers.bundle import ParsedTables, parse_sealed, write_tables
+from incident_pipeline.parsers.files import parse_cases, parse_files
+from incident_pipeline.parsers.source import Assume, Source
+
+CODE_VERSION = "1"
+"""Raised when the same bytes give other rows, so that what was parsed before counts as stale."""
+
+__all__ = [
+    "CODE_VERSION",
+    "Assume",
+    "ParsedArtifact",
+    "ParsedTables",
+    "Source",
+    "known_formats",
+    "parse_artifact",
+    "parse_cases",
+    "parse_files",
+    "parse_sealed",
+    "write_tables",
+]

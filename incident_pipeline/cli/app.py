@@ -1,0 +1,54 @@
+"""The command's root: registers the commands and turns our errors into messages and exit codes."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from incident_pipeline import __version__
+from incident_pipeline.cli import evaluate, investigate, parse, ui, verify, wargame
+from incident_pipeline.cli.output import Output
+from incident_pipeline.errors import IncidentPipelineError
+
+app = typer.Typer(
+    name="incident-pipeline",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Turn the evidence of an outage into a postmortem that a sceptic can check, byte by byte.\n\n"
+    "Exit codes: 0 good, 1 bad evidence or refuted, 2 wrong usage, 3 could not be checked.",
+)
+app.command()(investigate.demo)
+app.command()(investigate.investigate)
+app.command()(parse.parse)
+app.command()(verify.verify)
+app.command()(evaluate.evaluate)
+app.command()(ui.ui)
+app.add_typer(wargame.app, name="wargame")
+
+
+def _version(show: bool) -> None:
+    if show:
+        typer.echo(f"incident-pipeline {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Hold what is common to all commands."""
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run the command; an error of ours ends it with its message, advice and exit code."""
+    arguments = sys.argv[1:] if argv is None else argv
+    try:
+        app(args=arguments)
+    except IncidentPipelineError as error:
+        Output(as_json="--json" in arguments).error(error)
+        sys.exit(error.exit_code)

@@ -1,0 +1,5 @@
+"""The one partition dimension: an incident, by its folded id."""
+
+import dagster as dg
+
+incidents = dg.DynamicPartitionsDefinition(name="incident")

@@ -1,0 +1,110 @@
+"""The outcome of a verification: what was looked at, and whether it holds, fails, or could not be told.
+
+"Could not check" is never "verified": one failure gives exit code 1, else one thing that could not be
+checked gives 3, and a verification that looked at nothing gives 3 as well.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from incident_pipeline.errors import EvidenceError
+
+if TYPE_CHECKING:
+    from incident_pipeline.errors import IncidentPipelineError
+
+Outcome = Literal["ok", "failed", "could_not_check"]
+CheckedKind = Literal["seal", "chain", "artifact", "evidence", "sentence", "citation", "derived"]
+
+
+@dataclass(frozen=True)
+class Checked:
+    """One thing that was looked at. `name` is the artifact's URI, the file, or the sentence's id."""
+
+    incident: str
+    kind: CheckedKind
+    name: str
+    outcome: Outcome
+    message: str
+
+
+@dataclass(frozen=True)
+class VerificationReport:
+    """All that was looked at, in order, and under which keys."""
+
+    incidents: tuple[str, ...]
+    items: tuple[Checked, ...]
+    trusted_keys: tuple[str, ...]
+    trust_source: str
+
+    @property
+    def failures(self) -> tuple[Checked, ...]:
+        """Give what does not hold, and what could not be checked."""
+        return tuple(item for item in self.items if item.outcome != "ok")
+
+    @property
+    def counts(self) -> dict[str, dict[str, int]]:
+        """Count per kind and outcome."""
+        found: dict[str, Counter[str]] = {}
+        for item in self.items:
+            found.setdefault(item.kind, Counter())[item.outcome] += 1
+        return {kind: dict(sorted(found[kind].items())) for kind in sorted(found)}
+
+    @property
+    def exit_code(self) -> Literal[0, 1, 3]:
+        """Give 0 when everything holds, 1 when something fails, else 3."""
+        outcomes = {item.outcome for item in self.items}
+        if "failed" in outcomes:
+            return 1
+        return 0 if outcomes == {"ok"} else 3
+
+    @property
+    def summary(self) -> str:
+        """Give one line for people."""
+        verdict = {0: "Everything holds", 1: "NOT verified", 3: "Could not be verified"}[self.exit_code]
+        names = {
+            "seal": "signatures", "chain": "links to earlier seals", "artifact": "artifacts",
+            "evidence": "evidence lists", "sentence": "sentences", "citation": "citations",
+            "derived": "derived values",
+        }  # fmt: skip
+        parts = [
+            f"{counts.get('ok', 0)} of {sum(counts.values())} {names[kind]}"
+            for kind, counts in self.counts.items()
+        ]
+        what = ", ".join(self.incidents[:3]) + (", ..." if len(self.incidents) > 3 else "")  # noqa: PLR2004
+        return f"{verdict}: {', '.join(parts) or 'nothing was checked'} ({what or 'no incident'})."
+
+    def as_dict(self) -> dict[str, object]:
+        """Give the report as a JSON value."""
+        return {
+            "incidents": list(self.incidents),
+            "exit_code": self.exit_code,
+            "summary": self.summary,
+            "counts": self.counts,
+            "trusted_keys": list(self.trusted_keys),
+            "trust_source": self.trust_source,
+            "failures": [vars(item) for item in self.failures],
+        }
+
+
+@dataclass
+class Findings:
+    """Collects what is checked of one incident."""
+
+    incident: str
+    items: list[Checked] = field(default_factory=list)
+
+    def add(self, kind: CheckedKind, name: str, outcome: Outcome, message: str) -> None:
+        """Note one thing."""
+        self.items.append(Checked(self.incident, kind, name, outcome, message))
+
+    def holds(self, kind: CheckedKind, name: str, message: str = "holds") -> None:
+        """Note one thing that holds."""
+        self.add(kind, name, "ok", message)
+
+    def error(self, kind: CheckedKind, name: str, error: IncidentPipelineError) -> None:
+        """Note one thing that raised: bad evidence has failed, everything else could not be checked."""
+        outcome: Outcome = "failed" if isinstance(error, EvidenceError) else "could_not_check"
+        self.add(kind, name, outcome, error.message)

@@ -1,0 +1,231 @@
+"""The one module that parses times: RFC 3339 and its relatives, and epoch numbers, to UTC nanoseconds.
+
+Integer arithmetic only: a float64 loses the last digits of `1761019822.3152757`, and datetime drops
+nanoseconds. A time that the source gives as unknown (zero, year 1) is None, never 1970. Times without
+a zone take the one that is given, else UTC, and say so (`assumed_zone`). Ambiguous zone abbreviations
+(IST, CST) are refused unless a zone is given. Days are counted with Howard Hinnant's civil-day rule.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from functools import lru_cache
+from typing import Final, Literal, NamedTuple
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from incident_pipeline.errors import ConfigError
+from incident_pipeline.model.event import Precision, TimeBasis
+
+Zone = int | ZoneInfo
+"""Seconds east of UTC, or a zone with rules."""
+
+Unit = Literal["s", "ms", "us", "ns"]
+
+SECOND: Final = 10**9
+_DAY: Final = 86_400
+_MIN_NS: Final = -(2**63)
+_MAX_NS: Final = 2**63 - 1
+_MIN_GUESS: Final = 10**8
+"""A bare number below this is no plausible epoch (1973): a counter, a duration, seconds since start."""
+
+_ABBREVIATIONS: Final = {
+    "UTC": 0, "GMT": 0, "WET": 0, "WEST": 3600, "BST": 3600, "CET": 3600, "CEST": 7200, "EET": 7200,
+    "EEST": 10800, "MSK": 10800, "JST": 32400, "KST": 32400, "AEST": 36000, "AEDT": 39600, "NZST": 43200,
+    "NZDT": 46800, "EST": -18000, "EDT": -14400, "CDT": -18000, "MST": -25200, "MDT": -21600,
+    "PST": -28800, "PDT": -25200,
+}  # fmt: skip
+_AMBIGUOUS: Final = ("IST", "CST")
+
+_CALENDAR_TEXT: Final = (
+    r"(\d{4})([-/])(\d\d)\2(\d\d)(?:[Tt ]|  )(\d\d):(\d\d)(?::(\d\d)(?:[.,](\d{1,18}))?)?"
+    r"(?: ?([Zz]|[+-]\d\d(?::?\d\d){0,2}|" + "|".join((*_ABBREVIATIONS, *_AMBIGUOUS)) + r")(?![A-Za-z0-9]))?"
+)
+_CALENDAR: Final = re.compile(_CALENDAR_TEXT, re.ASCII)
+_EPOCH: Final = re.compile(r"(\d{1,20})(?:\.(\d{0,20}))?(?:[eE]\+?(\d{1,2}))?", re.ASCII)
+_OFFSET: Final = re.compile(r"([+-])(\d\d):?(\d\d)?:?(\d\d)?", re.ASCII)
+
+_SHIFT: Final[dict[str, int]] = {"s": 9, "ms": 6, "us": 3, "ns": 0}
+_PRECISIONS: Final = (Precision.SECOND, *[Precision.MILLI] * 3, *[Precision.MICRO] * 3, *[Precision.NANO] * 3)
+
+
+class Stamp(NamedTuple):
+    """A time as read: UTC nanoseconds or None, the finest unit written, how it was arrived at, the text."""
+
+    time_ns: int | None
+    precision: str | None
+    basis: str
+    raw: str | None
+
+
+UNKNOWN: Final = Stamp(None, None, TimeBasis.NONE, None)
+"""No time was given."""
+
+
+def parse_time(text: str, zone: Zone | None = None) -> Stamp:
+    """Read a calendar time or an epoch number; the time is None when the text is neither."""
+    text = text.strip()
+    if not text:
+        return UNKNOWN
+    match = _CALENDAR.fullmatch(text)
+    if match is not None:
+        return _calendar(match, zone)
+    return parse_epoch(text)
+
+
+def leading_time(text: str, zone: Zone | None = None) -> Stamp | None:
+    """Read the calendar time that a text starts with, optionally in brackets; None when there is none."""
+    bracket = text.startswith("[")
+    match = _CALENDAR.match(text, int(bracket))
+    if match is None or (bracket and text[match.end() : match.end() + 1] != "]"):
+        return None
+    return _calendar(match, zone)
+
+
+def parse_epoch(text: str, unit: Unit | None = None) -> Stamp:
+    """Read seconds, milli-, micro- or nanoseconds since 1970 from their decimal text.
+
+    Without a `unit` the magnitude decides: over 1e17 ns, over 1e14 us, over 1e11 ms, else seconds.
+    Zero and, where the unit is guessed, numbers too small to be a time give None.
+    """
+    match = _EPOCH.fullmatch(text)
+    if match is None:
+        return Stamp(None, None, TimeBasis.NONE, text)
+    whole, fraction, exponent = match[1], match[2] or "", int(match[3] or 0)
+    digits = int(whole + fraction) * 10 ** max(0, exponent - len(fraction))
+    decimals = max(0, len(fraction) - exponent)
+    size = digits // 10**decimals
+    if digits == 0 or (unit is None and size < _MIN_GUESS):
+        return Stamp(None, None, TimeBasis.NONE, text)
+    shift = _SHIFT[unit or _unit_of(size)]
+    time_ns = digits * 10 ** (shift - decimals) if shift >= decimals else digits // 10 ** (decimals - shift)
+    if time_ns > _MAX_NS:
+        return Stamp(None, None, TimeBasis.NONE, text)
+    precision = _PRECISIONS[min(9, 9 - shift + decimals)]
+    return Stamp(time_ns, precision, TimeBasis.EXPLICIT, text)
+
+
+def parse_nanos(value: int | str | None) -> Stamp:
+    """Read the nanoseconds of OTLP, a string or an integer; zero, empty and absent mean unknown."""
+    if value is None or value in ("", "0", 0):
+        return UNKNOWN
+    text = str(value)
+    if text.isascii() and text.isdigit():
+        time_ns = int(text) if len(text) < 20 else _MAX_NS + 1  # noqa: PLR2004 - int64 has 19 digits
+        if 0 < time_ns <= _MAX_NS:
+            return Stamp(time_ns, Precision.NANO, TimeBasis.EXPLICIT, text)
+    return Stamp(None, None, TimeBasis.NONE, text)
+
+
+def parse_zone(name: str) -> Zone:
+    """Read an offset (`+02:00`, `-0700`), `UTC`, a clear abbreviation or an IANA zone name.
+
+    Raises:
+        ConfigError: there is no such zone.
+    """
+    match = _OFFSET.fullmatch(name)
+    if match is not None:
+        return _offset(match)
+    if name.upper() in ("Z", *_ABBREVIATIONS):
+        return _ABBREVIATIONS.get(name.upper(), 0)
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        message = f"{name!r} is no time zone."
+        raise ConfigError(
+            message, advice="Use an offset such as +02:00 or a name such as Europe/Berlin."
+        ) from error
+
+
+def format_time(time_ns: int) -> str:
+    """Give RFC 3339 in UTC, with 0, 3, 6 or 9 fraction digits as needed."""
+    seconds, nanos = divmod(time_ns, SECOND)
+    days, rest = divmod(seconds, _DAY)
+    year, month, day = _civil(days)
+    text = f"{year:04d}-{month:02d}-{day:02d}T{rest // 3600:02d}:{rest // 60 % 60:02d}:{rest % 60:02d}"
+    if nanos:
+        fraction = f"{nanos:09d}"
+        while fraction.endswith("000"):
+            fraction = fraction[:-3]
+        text += "." + fraction
+    return text + "Z"
+
+
+def _unit_of(size: int) -> Unit:
+    if size > 10**17:
+        return "ns"
+    if size > 10**14:
+        return "us"
+    return "ms" if size > 10**11 else "s"
+
+
+def _calendar(match: re.Match[str], zone: Zone | None) -> Stamp:
+    raw = match[0]
+    year, _, month, day, hour, minute, second, fraction, suffix = match.groups()
+    days = _days(int(year), int(month), int(day))
+    clock = (int(hour), int(minute), int(second or 0))
+    # A leap second (:60) becomes the next second by plain arithmetic.
+    if days is None or clock[0] > 23 or clock[1] > 59 or clock[2] > 60 or int(year) == 1:  # noqa: PLR2004
+        return Stamp(None, None, TimeBasis.NONE, raw)
+    basis = TimeBasis.EXPLICIT
+    if suffix is None or suffix in _AMBIGUOUS:
+        if suffix is not None and zone is None:
+            return Stamp(None, None, TimeBasis.NONE, raw)
+        basis = TimeBasis.ASSUMED_ZONE
+        offset = _offset_at(zone, int(year), int(month), int(day), clock)
+    else:
+        offset = _suffix_offset(suffix)
+    digits = fraction or ""
+    nanos = int(digits[:9].ljust(9, "0")) if digits else 0
+    seconds = days * _DAY + clock[0] * 3600 + clock[1] * 60 + clock[2] - offset
+    time_ns = seconds * SECOND + nanos
+    if time_ns == 0 or not _MIN_NS <= time_ns <= _MAX_NS:
+        return Stamp(None, None, TimeBasis.NONE, raw)
+    return Stamp(time_ns, _PRECISIONS[min(9, len(digits))], basis, raw)
+
+
+def _suffix_offset(suffix: str) -> int:
+    if suffix in ("Z", "z"):
+        return 0
+    known = _ABBREVIATIONS.get(suffix)
+    if known is not None:
+        return known
+    match = _OFFSET.fullmatch(suffix)
+    return _offset(match) if match is not None else 0
+
+
+def _offset(match: re.Match[str]) -> int:
+    seconds = int(match[2]) * 3600 + int(match[3] or 0) * 60 + int(match[4] or 0)
+    return -seconds if match[1] == "-" else seconds
+
+
+def _offset_at(zone: Zone | None, year: int, month: int, day: int, clock: tuple[int, int, int]) -> int:
+    if zone is None or isinstance(zone, int):
+        return zone or 0
+    local = datetime(year, month, day, clock[0], clock[1], min(clock[2], 59), tzinfo=zone)
+    shift = local.utcoffset()
+    return 0 if shift is None else shift.days * _DAY + shift.seconds
+
+
+@lru_cache(maxsize=4096)
+def _days(year: int, month: int, day: int) -> int | None:
+    """Count the days since 1970-01-01; None when there is no such day."""
+    if not 1 <= month <= 12 or year == 0:  # noqa: PLR2004 - months
+        return None
+    leap = year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
+    length = 29 if month == 2 and leap else (31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)[month - 1]  # noqa: PLR2004
+    if not 1 <= day <= length:
+        return None
+    shifted = year - (month <= 2)  # noqa: PLR2004 - the year starts in March, so that the leap day is its last
+    era, of_era = divmod(shifted, 400)
+    of_year = (153 * ((month + 9) % 12) + 2) // 5 + day - 1
+    return era * 146_097 + of_era * 365 + of_era // 4 - of_era // 100 + of_year - 719_468
+
+
+def _civil(days: int) -> tuple[int, int, int]:
+    era, of_era = divmod(days + 719_468, 146_097)
+    year_of_era = (of_era - of_era // 1460 + of_era // 36_524 - of_era // 146_096) // 365
+    of_year = of_era - (365 * year_of_era + year_of_era // 4 - year_of_era // 100)
+    shifted = (5 * of_year + 2) // 153
+    month = shifted + 3 if shifted < 10 else shifted - 9  # noqa: PLR2004 - March is month 0 of the shifted year
+    return year_of_era + era * 400 + (month <= 2), month, of_year - (153 * shifted + 2) // 5 + 1  # noqa: PLR2004

@@ -1,0 +1,121 @@
+"""Where one installation keeps its things: results, vault, scratch, and which bundle an incident comes from.
+
+OUT/<incident key>/     results of one incident (`results.ResultsFolder`)
+OUT/.store/vault/       sealed evidence and seals, unless configured elsewhere
+OUT/.store/sources/     <incident key>.json: the bundle an incident is read from
+OUT/.store/alerts/      bundles made from alerts of the inbox
+OUT/.store/dagster/     Dagster's home for runs started by the command line
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from incident_pipeline.errors import IncidentIdError, MissingArtifactError
+from incident_pipeline.evidence import LocalVault
+from incident_pipeline.ingest import is_bundle, peek_incident_id
+from incident_pipeline.model.incident import fold_incident_id
+from incident_pipeline.results import ResultsFolder
+from incident_pipeline.serialise import write_json
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from incident_pipeline.settings import Settings
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """The folders of one installation."""
+
+    out: Path
+    vault_root: Path
+    inbox: Path
+    incidents: Path
+    embedder: str = ""
+    config_dir: Path | None = None
+
+    @classmethod
+    def from_settings(cls, settings: Settings, *, out: Path | None = None) -> Workspace:
+        """Lay out the folders that settings (and a command's `--out`) name."""
+        root = (out or Path(settings.out)).absolute()
+        return cls(
+            out=root,
+            vault_root=Path(settings.vault).absolute() if settings.vault else root / ".store" / "vault",
+            inbox=Path(settings.inbox).absolute(),
+            incidents=Path(settings.incidents).absolute(),
+            embedder=settings.embedder,
+            config_dir=Path(settings.config_dir).absolute() if settings.config_dir else None,
+        )
+
+    @property
+    def store(self) -> Path:
+        """Everything that is not a result."""
+        return self.out / ".store"
+
+    def folder(self, key: str) -> ResultsFolder:
+        """Give the results folder of an incident."""
+        return ResultsFolder(self.out / key)
+
+    def vault(self) -> LocalVault:
+        """Open the vault, making it on first use."""
+        return LocalVault(self.vault_root)
+
+    @contextmanager
+    def scratch(self) -> Iterator[Path]:
+        """Give a folder that is gone afterwards."""
+        parent = self.store / "scratch"
+        parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=parent) as name:
+            yield Path(name)
+
+    def register(self, bundle: Path) -> str:
+        """Note that an incident is read from this bundle; give the incident's key.
+
+        Raises:
+            IncidentIdError: another incident with a different id already has this key.
+        """
+        incident_id = peek_incident_id(bundle)
+        key = fold_incident_id(incident_id)
+        path = self._source_file(key)
+        if path.is_file():
+            known = json.loads(path.read_text())["incident_id"]
+            if known != incident_id:
+                raise IncidentIdError(
+                    f"{bundle}: incident id {incident_id!r} and {known!r} both become {key!r}."
+                )
+        write_json(path, {"incident_id": incident_id, "bundle": str(bundle.absolute())})
+        return key
+
+    def source(self, key: str) -> Path:
+        """Give the bundle of an incident: the registered one, else the one in the incidents folder.
+
+        Raises:
+            MissingArtifactError: no bundle is known for the key, or it is gone.
+        """
+        path = self._source_file(key)
+        if path.is_file():
+            bundle = Path(json.loads(path.read_text())["bundle"])
+        else:
+            bundle = self.catalogue().get(key, Path())
+        if bundle == Path() or not bundle.exists():
+            advice = f"Put its bundle into {self.incidents}, or run `incident-pipeline investigate BUNDLE`."
+            raise MissingArtifactError(f"No evidence bundle for incident {key!r}.", advice=advice)
+        return bundle
+
+    def catalogue(self) -> dict[str, Path]:
+        """List the bundles in the incidents folder by incident key; the first by name wins a key."""
+        found: dict[str, Path] = {}
+        if self.incidents.is_dir():
+            for path in sorted(self.incidents.iterdir()):
+                if is_bundle(path):
+                    found.setdefault(fold_incident_id(peek_incident_id(path)), path)
+        return found
+
+    def _source_file(self, key: str) -> Path:
+        return self.store / "sources" / f"{key}.json"
