@@ -78,14 +78,12 @@ def assign_templates(events: pa.Table, kinds: tuple[str, ...] = ("log",)) -> Tem
     depth = max(len(place.names), 1) + 1
     key = ((service.codes.astype(np.int64) + 1) * depth + place.codes + 1) * width + message.codes + 1
     distinct, position = np.unique(key, return_inverse=True)
+    # Code 0 stands for a missing value; the names are looked up once per distinct row, not rebuilt.
+    services, places, messages = ("", *service.names), ("", *place.names), ("", *message.names)
     texts = _texts(
         [
-            (
-                ("", *service.names)[int(k) // (width * depth)],
-                ("", *place.names)[int(k) // width % depth],
-                ("", *message.names)[int(k) % width],
-            )
-            for k in distinct
+            (services[k // (width * depth)], places[k // width % depth], messages[k % width])
+            for k in distinct.tolist()
         ]
     )
     names = sorted(set(texts))
