@@ -29,7 +29,12 @@ def evaluate(
     from incident_pipeline.wargame.evaluate import evaluate as run  # noqa: PLC0415 -- keep `--help` quick
 
     output = Output(as_json=as_json)
-    summary = run(cases, out, truth=truth, on_case=lambda name, line: output.progress.print(f"  {escape(name)}  [dim]{escape(line)}[/dim]"))
+    summary = run(
+        cases,
+        out,
+        truth=truth,
+        on_case=lambda name, line: output.progress.print(f"  {escape(name)}  [dim]{escape(line)}[/dim]"),
+    )
     if summary.scores:
         table = Table("data set", "n", "AC@1", "AC@3", "AC@5", "Avg@5", box=None)
         for score in summary.scores:
