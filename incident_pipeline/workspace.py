@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from incident_pipeline.errors import IncidentIdError, MissingArtifactError
+from incident_pipeline.errors import IncidentIdError, MissingArtifactError, UnreadableInputError
 from incident_pipeline.evidence import LocalVault
 from incident_pipeline.ingest import is_bundle, peek_incident_id
-from incident_pipeline.model.incident import fold_incident_id
+from incident_pipeline.model.incident import fold_incident_id, is_incident_key
 from incident_pipeline.results import ResultsFolder
 from incident_pipeline.serialise import write_json
 
@@ -59,8 +59,12 @@ class Workspace:
         return self.out / ".store"
 
     def folder(self, key: str) -> ResultsFolder:
-        """Give the results folder of an incident."""
-        return ResultsFolder(self.out / key)
+        """Give the results folder of an incident.
+
+        Raises:
+            IncidentIdError: the key is none; partitions can be added by hand, with any text.
+        """
+        return ResultsFolder(self.out / _checked(key))
 
     def vault(self) -> LocalVault:
         """Open the vault, making it on first use."""
@@ -110,12 +114,26 @@ class Workspace:
 
     def catalogue(self) -> dict[str, Path]:
         """List the bundles in the incidents folder by incident key; the first by name wins a key."""
+        return self.read_catalogue()[0]
+
+    def read_catalogue(self) -> tuple[dict[str, Path], tuple[UnreadableInputError, ...]]:
+        """List the bundles as `catalogue` does, and what is wrong with those that can't be read."""
         found: dict[str, Path] = {}
-        if self.incidents.is_dir():
-            for path in sorted(self.incidents.iterdir()):
+        broken: list[UnreadableInputError] = []
+        for path in sorted(self.incidents.iterdir()) if self.incidents.is_dir() else ():
+            try:
                 if is_bundle(path):
                     found.setdefault(fold_incident_id(peek_incident_id(path)), path)
-        return found
+            except UnreadableInputError as error:
+                broken.append(error)
+        return found, tuple(broken)
 
     def _source_file(self, key: str) -> Path:
-        return self.store / "sources" / f"{key}.json"
+        return self.store / "sources" / f"{_checked(key)}.json"
+
+
+def _checked(key: str) -> str:
+    if not is_incident_key(key):
+        advice = "Keys are lower-case letters, digits and hyphens, at most 64 characters."
+        raise IncidentIdError(f"{key!r} is no incident key.", advice=advice)
+    return key

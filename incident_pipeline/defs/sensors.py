@@ -12,7 +12,7 @@ import dagster as dg
 from incident_pipeline.defs.jobs import investigate_incident
 from incident_pipeline.defs.partitions import incidents
 from incident_pipeline.defs.resources import WorkspaceResource
-from incident_pipeline.errors import IncidentPipelineError, MalformedInputError
+from incident_pipeline.errors import MalformedInputError
 from incident_pipeline.ingest import Alert, Inbox, read_alert, write_alert_bundle
 from incident_pipeline.workspace import Workspace
 
@@ -78,11 +78,9 @@ def incident_catalogue(
 ) -> dg.SensorResult | dg.SkipReason:
     """Add a partition for each bundle that has none yet."""
     place = workspace.open()
-    try:
-        found = place.catalogue()
-    except IncidentPipelineError as error:
+    found, broken = place.read_catalogue()
+    for error in broken:
         context.log.warning("%s", error.diagnostics())
-        return dg.SkipReason(error.message)
     new = sorted(set(found) - set(context.instance.get_dynamic_partitions("incident")))
     if not new:
         return dg.SkipReason(f"No new bundle in {place.incidents}.")

@@ -85,3 +85,8 @@ def fold_incident_id(incident_id: str) -> str:
     if len(folded) > _MAX_ID:
         return f"{folded[:55]}-{digest}"
     return folded
+
+
+def is_incident_key(key: str) -> bool:
+    """Tell whether a partition or folder name is one that folding gives: it can't leave its folder."""
+    return fold_incident_id(key) == key if key else False

@@ -13,7 +13,8 @@ import urllib.request
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from incident_pipeline.errors import ConfigError, ServiceError
+from incident_pipeline.errors import ConfigError, IncidentIdError, ServiceError
+from incident_pipeline.model.incident import is_incident_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -23,6 +24,7 @@ _JOB: Final = "investigate_incident"
 _SELECTOR: Final = {"repositoryName": "__repository__", "repositoryLocationName": _LOCATION}
 _ENDED: Final = frozenset({"SUCCESS", "FAILURE", "CANCELED"})
 _POLL_SECONDS: Final = 2.0
+_TRIES: Final = 3
 
 _ADD: Final = """
 mutation Add($key: String!, $selector: RepositorySelector!) {
@@ -81,10 +83,13 @@ def replay(
     """Launch a backfill over incident keys on a running Dagster server and wait for its runs.
 
     Raises:
+        IncidentIdError: a key is none.
         ServiceError: the server does not answer, refuses, or runs are still going after `timeout` seconds.
     """
     for key in keys:
-        added = _ask(url, _ADD, {"key": key, "selector": _SELECTOR})["addDynamicPartition"]
+        if not is_incident_key(key):
+            raise IncidentIdError(f"{key!r} is no incident key.")
+        added = _ask_again(url, _ADD, {"key": key, "selector": _SELECTOR})["addDynamicPartition"]
         if added["__typename"] not in {"AddDynamicPartitionSuccess", "DuplicateDynamicPartitionError"}:
             raise ServiceError(
                 f"Dagster refused partition {key}: {added.get('message', added['__typename'])}."
@@ -112,7 +117,7 @@ def _wait(
     deadline = time.monotonic() + timeout
     before = ""
     while True:
-        answer = _ask(url, _RUNS, {"backfill": backfill})
+        answer = _ask_again(url, _RUNS, {"backfill": backfill})
         runs = tuple(
             sorted(map(_run, answer["runsOrError"].get("results", [])), key=lambda run: run.incident)
         )
@@ -141,6 +146,16 @@ def _wait(
 def _run(value: dict[str, Any]) -> ReplayedRun:
     tags = {tag["key"]: tag["value"] for tag in value["tags"]}
     return ReplayedRun(tags.get("dagster/partition", ""), value["runId"], value["status"])
+
+
+def _ask_again(url: str, query: str, variables: dict[str, object]) -> dict[str, Any]:
+    """Ask what may be asked twice: on SQLite a busy database answers 500 now and then."""
+    for _ in range(_TRIES - 1):
+        try:
+            return _ask(url, query, variables)
+        except ServiceError:
+            time.sleep(_POLL_SECONDS)
+    return _ask(url, query, variables)
 
 
 def _ask(url: str, query: str, variables: dict[str, object]) -> dict[str, Any]:

@@ -69,10 +69,12 @@ def running_server(workspace: Workspace) -> Iterator[str]:
     }
     web = ["dagster_webserver", "-h", "127.0.0.1", "-p", str(port), "-w", str(home / "workspace.yaml")]
     daemon = ["dagster._daemon", "run", "-w", str(home / "workspace.yaml")]
-    with _program(web, home / "webserver.log", environ), _program(daemon, home / "daemon.log", environ):
+    with _program(web, home / "webserver.log", environ):
         url = f"http://127.0.0.1:{port}"
         _wait_until_ready(url, home / "webserver.log")
-        yield url
+        # Only now the daemon: two programs that make the same SQLite files at once get in each other's way.
+        with _program(daemon, home / "daemon.log", environ):
+            yield url
 
 
 @contextmanager
