@@ -15,12 +15,18 @@
         └── IncidentIdError          an incident id can't be used, or two fold alike
 
 "Could not check" is never "verified": the families have different exit codes and never mix. Names end in
-`Error`. What belongs here: classes only. What does not: the code that raises them.
+`Error`. What belongs here: the classes, and how their exit codes combine. What does not: the code that
+raises them.
 """
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_GRAVEST_FIRST: Final = (2, 1, 3)
 
 
 class IncidentPipelineError(Exception):
@@ -112,3 +118,9 @@ class IncidentIdError(ConfigError):
     """An incident id can't be used as a key, or two incidents fold to the same key."""
 
     default_advice = "Give each incident its own id of lower-case letters, digits and hyphens."
+
+
+def worst_exit_code(codes: Iterable[int]) -> int:
+    """Give the exit code that speaks for all: wrong usage first, then bad evidence, then unreadable input."""
+    found = set(codes)
+    return next((code for code in _GRAVEST_FIRST if code in found), 0)

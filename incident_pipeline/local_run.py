@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 import dagster as dg
 
 from incident_pipeline.definitions import defs
-from incident_pipeline.errors import ConfigError
+from incident_pipeline.errors import ConfigError, worst_exit_code
 from incident_pipeline.model.report import ParseReport
 from incident_pipeline.stages import STAGES, sealed
 
@@ -95,7 +95,6 @@ def run_incident(
     )
     problems = problems_of(workspace, key)
     stage, message, code = _failure(result)
-    codes = {problem.exit_code for problem in problems} | {code}
     return RunOutcome(
         key=key,
         run_id=result.run_id,
@@ -103,13 +102,8 @@ def run_incident(
         failed_stage=stage,
         message=message,
         problems=problems,
-        exit_code=worst(codes),
+        exit_code=worst_exit_code([code, *(problem.exit_code for problem in problems)]),
     )
-
-
-def worst(codes: set[int]) -> int:
-    """Give the exit code that speaks for all: wrong usage first, then bad evidence, then unreadable input."""
-    return next((code for code in (2, 1, 3) if code in codes), 0)
 
 
 def problems_of(workspace: Workspace, key: str) -> tuple[Problem, ...]:

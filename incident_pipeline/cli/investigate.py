@@ -11,7 +11,12 @@ import typer
 from rich.markup import escape
 
 from incident_pipeline.cli.output import Json, Output
-from incident_pipeline.errors import IncidentIdError, IncidentPipelineError, MissingArtifactError
+from incident_pipeline.errors import (
+    IncidentIdError,
+    IncidentPipelineError,
+    MissingArtifactError,
+    worst_exit_code,
+)
 from incident_pipeline.progress import listening
 from incident_pipeline.settings import Settings
 from incident_pipeline.workspace import Workspace
@@ -63,7 +68,6 @@ def _run(workspace: Workspace, bundles: list[Path], until: str | None, output: O
     from incident_pipeline.local_run import (  # noqa: PLC0415 -- dagster takes a second to import
         local_instance,
         run_incident,
-        worst,
     )
 
     keys, codes, results = _register(workspace, bundles, output)
@@ -93,7 +97,7 @@ def _run(workspace: Workspace, bundles: list[Path], until: str | None, output: O
             )
             if report:
                 _show(output, folder.postmortem, report)
-    code = worst(codes)
+    code = worst_exit_code(codes)
     output.result({"results": results, "exit_code": code})
     return code
 

@@ -9,7 +9,7 @@ import typer
 from rich.markup import escape
 
 from incident_pipeline.cli.output import Json, Output
-from incident_pipeline.errors import ConfigError
+from incident_pipeline.errors import ConfigError, worst_exit_code
 
 
 def parse(
@@ -41,7 +41,7 @@ def parse(
         problems = parse_cases(cases, out)
         output.problems(problems)
         output.result({"problems": [problem.model_dump(mode="json") for problem in problems]})
-        raise typer.Exit(_code(max((problem.exit_code for problem in problems), default=0)))
+        raise typer.Exit(worst_exit_code(problem.exit_code for problem in problems))
     parsed = parse_files(files or [], pin=pin, assume=Assume(tz=assume_tz, year=assume_year))
     write_tables(parsed, ResultsFolder(out))
     output.problems(parsed.problems)
@@ -51,8 +51,4 @@ def parse(
             f"{item.samples:,} samples, {item.quarantined:,} quarantined"
         )
     output.result(parsed.report)
-    raise typer.Exit(_code(max((problem.exit_code for problem in parsed.problems), default=0)))
-
-
-def _code(code: int) -> int:
-    return code
+    raise typer.Exit(worst_exit_code(problem.exit_code for problem in parsed.problems))

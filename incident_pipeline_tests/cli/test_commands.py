@@ -120,3 +120,43 @@ def test_the_installed_command_answers() -> None:
         check=True,
     )
     assert done.stdout.startswith("incident-pipeline ")
+
+
+def test_evaluate_scores_against_the_truth_and_goes_on_after_a_broken_case(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cases, truth = tmp_path / "cases", tmp_path / "truth"
+    small_incident.write(cases / "case-1", incident_id="case-1")
+    (cases / "case-2.tar.gz").write_bytes(b"no archive")
+    truth.mkdir()
+    for case in ("case-1", "case-2"):
+        answer = {"case": case, "dataset": "small", "root_causes": [{"component": "stock"}]}
+        (truth / f"{case}.json").write_text(json.dumps(answer))
+    arguments = ["evaluate", str(cases), "--out", "scored", "--truth", str(truth)]
+    code, out, err = run(arguments, capsys)
+    assert code == 3
+    assert "case-2" in out + err
+    assert "50.0" in out
+    assert json.loads((tmp_path / "scored" / "case-1" / "diagnosis.json").read_bytes())["ranking"]
+    code, out, _ = run([*arguments, "--json"], capsys)
+    assert json.loads(out)["exit_code"] == code == 3
+
+
+def test_parse_many_cases_in_one_process(small_bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = [
+        {"case": "Logs 1", "files": [str(small_bundle / "logs" / "app.jsonl")]},
+        {"case": "Gone", "files": ["nowhere.log"]},
+    ]
+    Path("cases.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    code, _, err = run(["parse", "--cases", "cases.jsonl", "--out", "tables"], capsys)
+    assert code == 3
+    assert "nowhere.log" in err
+    assert (Path("tables") / "Logs 1" / "events.parquet").is_file()
+    assert (Path("tables") / "Gone" / "events.parquet").is_file()
+
+
+@pytest.mark.parametrize("arguments", [["--home", "nowhere"], []])
+def test_ui_without_a_home_says_so(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, err = run(["ui", *arguments], capsys)
+    assert code == 2
+    assert "dagster.yaml" in err
