@@ -139,7 +139,7 @@ def _cause(writer: Writer) -> None:
         proposal, outcome = leading
         writer.say(
             "summary",
-            f"The leading cause that its checks support is {outcome.id}, with a confidence of "
+            f"The best supported cause is {outcome.id}, with a confidence of "
             f"{outcome.confidence} of 100: {sentence_of(proposal.summary)}.",
             writer.hypothesis_citations(proposal.id),
             claim="inferred",
