@@ -14,8 +14,8 @@ import dagster as dg
 
 from incident_pipeline.definitions import defs
 from incident_pipeline.errors import ConfigError, worst_exit_code
-from incident_pipeline.model.report import ParseReport
-from incident_pipeline.stages import STAGES, sealed
+from incident_pipeline.progress import listener, listening
+from incident_pipeline.stages import STAGES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -78,7 +78,33 @@ def run_incident(
         raise ConfigError(f"{until!r} is no asset.", advice=f"One of: {', '.join(STAGES)}.")
     wanted = STAGES if until is None else STAGES[: STAGES.index(until) + 1]
     instance.add_dynamic_partitions("incident", [key])
-    result = (
+    problems: list[Problem] = []
+    outer = listener()
+
+    def hear(incident: str, stage: str, line: str, found: tuple[Problem, ...]) -> None:
+        # Problems are those this run met, not what an earlier one left in the results folder.
+        problems.extend(problem for problem in found if problem not in problems)
+        if outer is not None:
+            outer(incident, stage, line, found)
+
+    with listening(hear):
+        result = _execute(workspace, key, wanted, instance)
+    stage, message, code = _failure(result)
+    return RunOutcome(
+        key=key,
+        run_id=result.run_id,
+        success=result.success,
+        failed_stage=stage,
+        message=message,
+        problems=tuple(problems),
+        exit_code=worst_exit_code([code, *(problem.exit_code for problem in problems)]),
+    )
+
+
+def _execute(
+    workspace: Workspace, key: str, wanted: tuple[str, ...], instance: dg.DagsterInstance
+) -> dg.ExecuteInProcessResult:
+    return (
         defs()
         .resolve_job_def(JOB)
         .execute_in_process(
@@ -93,26 +119,6 @@ def run_incident(
             },
         )
     )
-    problems = problems_of(workspace, key)
-    stage, message, code = _failure(result)
-    return RunOutcome(
-        key=key,
-        run_id=result.run_id,
-        success=result.success,
-        failed_stage=stage,
-        message=message,
-        problems=problems,
-        exit_code=worst_exit_code([code, *(problem.exit_code for problem in problems)]),
-    )
-
-
-def problems_of(workspace: Workspace, key: str) -> tuple[Problem, ...]:
-    """Give all problems an incident's results name, in the order of the stages."""
-    folder = workspace.folder(key)
-    problems = sealed(folder).problems if folder.evidence.is_file() else ()
-    if folder.parse_report.is_file():
-        problems += ParseReport.model_validate_json(folder.parse_report.read_bytes()).problems
-    return problems
 
 
 def _resource_config(workspace: Workspace) -> dict[str, str]:

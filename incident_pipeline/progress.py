@@ -13,22 +13,29 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    Listener = Callable[[str, str, str], None]
+    from incident_pipeline.model.artifact import Problem
+
+    Listener = Callable[[str, str, str, tuple[Problem, ...]], None]
 
 _listener: ContextVar[Listener | None] = ContextVar("incident_pipeline_progress", default=None)
 
 
-def report(incident: str, stage: str, line: str) -> None:
-    """Say one line about a stage of an incident; an empty line means that the stage starts."""
-    listener = _listener.get()
-    if listener is not None:
-        listener(incident, stage, line)
+def report(incident: str, stage: str, line: str, problems: tuple[Problem, ...] = ()) -> None:
+    """Say one line about a stage of an incident, and its problems; an empty line means that it starts."""
+    current = _listener.get()
+    if current is not None:
+        current(incident, stage, line, problems)
+
+
+def listener() -> Listener | None:
+    """Give who listens now, so that another can listen too and pass things on."""
+    return _listener.get()
 
 
 @contextmanager
-def listening(listener: Listener) -> Iterator[None]:
-    """Send what `report` says in this context to `listener`."""
-    token = _listener.set(listener)
+def listening(hears: Listener) -> Iterator[None]:
+    """Send what `report` says in this context to `hears`."""
+    token = _listener.set(hears)
     try:
         yield
     finally:

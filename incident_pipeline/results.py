@@ -25,6 +25,16 @@ class ResultsFolder:
         return self.root / "manifest.sigstore.json"
 
     @property
+    def derived(self) -> tuple[Path, ...]:
+        """Everything that was computed from the sealed evidence, in the order of the stages."""
+        return (
+            self.events, self.samples, self.series, self.quarantine, self.parse_report, self.templates,
+            self.index, self.chunks, self.timeline_table, self.timeline, self.narrative, self.diagnosis,
+            self.hypotheses, self.validated_checks, self.facts, self.ledger, self.postmortem,
+            self.postmortem_text, self.report,
+        )  # fmt: skip
+
+    @property
     def evidence(self) -> Path:
         """What was sealed, as `model.artifact.SealedEvidence`: what later stages read."""
         return self.root / "evidence.json"

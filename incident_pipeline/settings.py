@@ -43,11 +43,14 @@ class Settings:
         """Read the file and the environment.
 
         Raises:
-            ConfigError: the file is no TOML, or has a key that does not exist.
+            ConfigError: the file is no TOML, has a key that does not exist, or is named and not there.
         """
         env = os.environ if environ is None else environ
         known = {field.name for field in fields(cls)}
         path = Path(env.get(f"{PREFIX}CONFIG", _FILE))
+        if f"{PREFIX}CONFIG" in env and not path.is_file():
+            message = f"{path}: no such configuration file."
+            raise ConfigError(message, advice=f"Mend {PREFIX}CONFIG or unset it.")
         from_file = _read_file(path, known) if path.is_file() else {}
         from_env = {key: env[f"{PREFIX}{key.upper()}"] for key in known if f"{PREFIX}{key.upper()}" in env}
         return replace(cls(), **(from_file | from_env))

@@ -8,6 +8,7 @@ results folder; each can run again and gives the same bytes. Nothing here import
 from __future__ import annotations
 
 import hashlib
+import shutil
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -72,7 +73,7 @@ def survey(workspace: Workspace, key: str) -> StageReport:
         sizes = sorted((item.entry.uri, item.path.stat().st_size) for item in bundle.artifacts)
     total = sum(size for _, size in sizes)
     line = f"{len(sizes)} artifacts, {total:,} bytes, from {source.name}" + _problem_tail(bundle.problems)
-    say(key, "raw_artifacts", line)
+    say(key, "raw_artifacts", line, bundle.problems)
     return StageReport(
         line=line,
         data_version=sha256_hex(compact_json([[uri, size] for uri, size in sizes]))[:16],
@@ -93,6 +94,7 @@ def seal_evidence(workspace: Workspace, key: str, *, now: datetime) -> StageRepo
     with workspace.scratch() as scratch:
         bundle = open_bundle(workspace.source(key), scratch)
         sealed = seal(bundle, workspace.vault(), signer.signer, now=now)
+    _discard_results_of_other_evidence(folder, sealed.evidence)
     write_bytes(folder.manifest, sealed.manifest)
     write_json(folder.evidence, sealed.evidence)
     state = "new seal" if sealed.created else "seal stands"
@@ -100,7 +102,7 @@ def seal_evidence(workspace: Workspace, key: str, *, now: datetime) -> StageRepo
     line += _problem_tail(sealed.evidence.problems)
     if signer.created:
         line += f"; made a signing key in {signer.key_path.parent}, back up {signer.trust_path}"
-    say(key, "sealed_evidence", line)
+    say(key, "sealed_evidence", line, sealed.evidence.problems)
     return StageReport(
         line=line,
         data_version=sealed.evidence.evidence_root[:16],
@@ -136,7 +138,7 @@ def parse_events(workspace: Workspace, key: str) -> StageReport:
         "quarantined": parsed.quarantine.num_rows,
     }
     line = ", ".join(f"{count:,} {name}" for name, count in counts.items()) + _problem_tail(parsed.problems)
-    say(key, "parsed_events", line)
+    say(key, "parsed_events", line, parsed.problems)
     return StageReport(
         line=line,
         data_version=_digest_of(folder.events, folder.samples, folder.series, folder.quarantine),
@@ -210,7 +212,7 @@ def validate(workspace: Workspace, key: str) -> StageReport:
     folder = workspace.folder(key)
     proposed = Hypotheses.model_validate_json(folder.hypotheses.read_bytes())
     inputs = {path.name: file_sha256(path) for path in (folder.events, folder.samples, folder.series)}
-    checked = run_checks(tables(folder), proposed, inputs)
+    checked = run_checks(tables(folder), proposed, inputs, _reader(workspace, folder))
     write_json(folder.validated_checks, checked)
     counts = dict.fromkeys(("supported", "refuted", "inconclusive"), 0)
     for hypothesis in checked.hypotheses:
@@ -252,7 +254,6 @@ def write_postmortem(workspace: Workspace, key: str) -> StageReport:
             "citations": honesty.citations,
             "refused_statements": honesty.refused_statements,
         },
-        facts={"text": written.summary},
     )
 
 
@@ -285,6 +286,16 @@ def file_sha256(path: Path) -> str:
     """Give the SHA-256 of a file in hex."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _discard_results_of_other_evidence(folder: ResultsFolder, evidence: SealedEvidence) -> None:
+    """Remove what was derived from evidence that this seal supersedes: it must not pass for this one's."""
+    if folder.evidence.is_file() and sealed(folder).evidence_root != evidence.evidence_root:
+        for path in (*folder.derived, folder.evidence):
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
 
 
 def _reader(workspace: Workspace, folder: ResultsFolder) -> EvidenceReader:

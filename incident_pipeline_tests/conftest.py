@@ -10,8 +10,9 @@ from hypothesis import settings
 
 from incident_pipeline_tests import small_incident
 
-# A busy machine is no finding, so no deadline; `make bench` runs the full counts.
-settings.register_profile("default", deadline=None)
+# Seeded, so that a failure repeats; a busy machine is no finding, so no deadline. `make bench` runs the
+# full counts with new seeds.
+settings.register_profile("default", deadline=None, derandomize=True)
 settings.register_profile("full", deadline=None, max_examples=2_000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
@@ -25,13 +26,8 @@ def _own_configuration(tmp_path_factory: pytest.TempPathFactory, monkeypatch: py
     """Keep tests away from the user's keys and settings."""
     for name in [name for name in os.environ if name.startswith("INCIDENT_PIPELINE_")]:
         monkeypatch.delenv(name)
+    monkeypatch.setenv("INCIDENT_PIPELINE_DEBUG", "1")
     monkeypatch.setenv("INCIDENT_PIPELINE_CONFIG_DIR", str(tmp_path_factory.mktemp("config")))
-
-
-@pytest.fixture(scope="session")
-def recordings() -> Path:
-    """The folder of recorded incidents."""
-    return RECORDINGS
 
 
 @pytest.fixture

@@ -2,8 +2,10 @@
 
 A check may come from a model or from a file, so its text is hostile input. The text is parsed by the
 engine itself and its syntax tree is held against lists of what is allowed: the tables of `schema.sql`,
-no function that reads files, settings or the clock, and none that gives another answer tomorrow. The
-locked connection (`database.py`) is the second wall behind this one.
+types without a time zone (those read the machine's), and functions whose answer comes from their arguments
+alone. A list of what is forbidden would have gaps: `age` with one argument reads the clock and is declared
+stable, and the next release brings more of the kind. The locked connection (`database.py`) is the second
+wall behind this one.
 """
 
 from __future__ import annotations
@@ -12,6 +14,8 @@ import json
 from typing import TYPE_CHECKING, Final
 
 import duckdb
+
+from incident_pipeline.checks.allowed import FUNCTIONS, TYPES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,8 +34,6 @@ _TABLE_REFERENCES: Final = frozenset(
 )
 _QUERY_NODES: Final = frozenset({"SELECT_NODE", "SET_OPERATION_NODE", "RECURSIVE_CTE_NODE", "CTE_NODE"})
 """A WITH may hide a DELETE or INSERT behind a SELECT: those have other node types."""
-_FORBIDDEN_PREFIXES: Final = ("read_", "duckdb_", "pragma_", "current_", "get_current_", "pg_", "getenv")
-"""Functions that read files, settings, the environment or the clock, whatever stability they declare."""
 
 
 _SESSION_WORDS: Final = frozenset(
@@ -53,7 +55,7 @@ def inspect(connection: duckdb.DuckDBPyConnection, sql: str, unstable: frozenset
     Args:
         connection: used for its parser only.
         sql: the text.
-        unstable: names of functions whose answer may change (`unstable_functions`).
+        unstable: names of functions whose answer may change (`unstable_functions`): refused as bare words.
 
     Raises:
         RefusedQueryError: it is not exactly one SELECT, or reads something else than the incident's tables.
@@ -127,10 +129,14 @@ def _refusal_of_table(node: dict[str, object], kind: str, known: frozenset[str])
 
 
 def _refusal_of_expression(node: dict[str, object], unstable: frozenset[str]) -> str | None:
-    if node.get("class") == "FUNCTION":
+    if node.get("class") in ("FUNCTION", "WINDOW"):
         name = str(node.get("function_name", "")).lower()
-        if name in unstable or name.startswith(_FORBIDDEN_PREFIXES):
-            return f"the function {name!r} is refused: its answer does not come from the evidence"
+        if name not in FUNCTIONS:
+            return f"the function {name!r} is refused: it is not known to answer from the evidence alone"
+    if node.get("class") == "TYPE":
+        name = str(node.get("type_name", "")).lower()
+        if name not in TYPES:
+            return f"the type {name!r} is refused: checks know numbers, texts, and times without a zone"
     if node.get("class") == "COLUMN_REF":
         names = node.get("column_names")
         # `current_timestamp` and its like are written without brackets, so they arrive as column names.

@@ -67,8 +67,8 @@ def run_checks(
     settled = [
         Settled(
             id=hypothesis.id,
-            status=settle_status(findings(checks)),
-            confidence=settle_confidence(hypothesis.confidence, findings(checks)),
+            status=settle_status(findings(hypothesis.tests, checks)),
+            confidence=settle_confidence(hypothesis.confidence, findings(hypothesis.tests, checks)),
             explains=hypothesis.explains,
         )
         for hypothesis, checks in zip(hypotheses.hypotheses, results, strict=True)

@@ -1,25 +1,37 @@
 """From outcomes to a verdict: status, role and settled confidence. Pure, and the only place that decides.
 
-Status. One decisive check that fails refutes. With none failing, more decisive checks must have held than
-could not run for `supported`: one check that any rival would pass as well is no support. Otherwise the
-hypothesis stays `inconclusive`.
+A check confirms when it looks again at what the hypothesis was made from: a rival may well pass it, and
+the series that pointed at a component will point at it again. A check discriminates when a rival would
+fail it (`diagnosis.prediction.DISCRIMINATING` lists the kinds): nothing else moved as much, what lies below
+stayed as it was, failing chains end here, it came first, it went away when the change was undone.
 
-Confidence. It starts at the prior. Each check that holds removes part of the remaining doubt (a decisive
-one 30 %, another 12 %); each other check that fails takes a third of the confidence away. Then the caps:
-95 always, 60 while a decisive check could not run, 40 while inconclusive, 10 once refuted (and a fifth of
-what it was). All steps only multiply, so their order does not matter, and a failed check more never raises
-the result.
+Status. One decisive check that fails refutes. `supported` asks for all of these, so that no single query
+and no re-test of the finding itself can give it:
+
+- checks of two different kinds held, among those that are decisive or discriminate;
+- at least one of them discriminates, and of those that discriminate more held than failed;
+- more decisive checks held than could not run.
+
+Otherwise the hypothesis stays `inconclusive`, which is an answer.
+
+Confidence. It starts at the prior. Each check that holds removes part of the remaining doubt (a decisive or
+discriminating one 30 %, another 12 %); each other check that fails takes a third of the confidence away.
+Then the caps: 95 always, 60 while a decisive check could not run or a discriminating one failed, 40 while
+inconclusive, 10 once refuted (and a fifth of what it was). All steps only multiply, so their order does not
+matter, and a failed check more never raises the result.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+
+from incident_pipeline.diagnosis.prediction import DISCRIMINATING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from incident_pipeline.model.check import CheckResult, Outcome, Status
+    from incident_pipeline.model.check import CheckResult, CheckSpec, Outcome, Status
 
 Role = Literal["root_cause", "contributing", "ruled_out"]
 
@@ -27,13 +39,29 @@ CAP: Final = 95
 CAP_UNCHECKED: Final = 60
 CAP_INCONCLUSIVE: Final = 40
 CAP_REFUTED: Final = 10
-_DOUBT_LEFT_DECISIVE: Final = 0.7
+_DOUBT_LEFT_TELLING: Final = 0.7
 _DOUBT_LEFT_OTHER: Final = 0.88
 _CONFIDENCE_LEFT: Final = 2 / 3
 _REFUTED_LEFT: Final = 0.2
+_KINDS_NEEDED: Final = 2
 
-Finding = tuple[bool, "Outcome"]
-"""Whether the check is decisive, and what came out."""
+
+class Finding(NamedTuple):
+    """What a check's outcome counts for: its kind, whether its failure refutes, and what came out."""
+
+    kind: str
+    decisive: bool
+    outcome: Outcome
+
+    @property
+    def discriminates(self) -> bool:
+        """Say whether a rival of the hypothesis would fail this check."""
+        return self.kind in DISCRIMINATING
+
+    @property
+    def tells(self) -> bool:
+        """Say whether the check counts towards support when it holds."""
+        return self.decisive or self.discriminates
 
 
 @dataclass(frozen=True)
@@ -46,30 +74,38 @@ class Settled:
     explains: tuple[str, ...] = ()
 
 
-def findings(results: Sequence[CheckResult]) -> list[Finding]:
-    """Give what `settle_status` and `settle_confidence` look at."""
-    return [(result.decisive, result.outcome) for result in results]
+def findings(specs: Sequence[CheckSpec], results: Sequence[CheckResult]) -> list[Finding]:
+    """Give what `settle_status` and `settle_confidence` look at: each check's kind beside its outcome."""
+    return [
+        Finding(spec.kind, result.decisive, result.outcome)
+        for spec, result in zip(specs, results, strict=True)
+    ]
 
 
 def settle_status(outcomes: Sequence[Finding]) -> Status:
     """Say whether a hypothesis is supported, refuted or neither."""
-    decisive = [outcome for is_decisive, outcome in outcomes if is_decisive]
+    decisive = [one.outcome for one in outcomes if one.decisive]
     if "fails" in decisive:
         return "refuted"
-    held = decisive.count("holds")
-    return "supported" if held > len(decisive) - held else "inconclusive"
+    held = [one for one in outcomes if one.tells and one.outcome == "holds"]
+    apart = sum(1 for one in held if one.discriminates)
+    against = sum(1 for one in outcomes if one.discriminates and one.outcome == "fails")
+    ran = decisive.count("holds")
+    enough = len({one.kind for one in held}) >= _KINDS_NEEDED and ran > len(decisive) - ran
+    return "supported" if enough and apart > against else "inconclusive"
 
 
 def settle_confidence(prior: int, outcomes: Sequence[Finding]) -> int:
     """Compute the settled confidence, 0 to 95, from the prior (0 to 100) and the outcomes."""
-    held = sum(1 for decisive, outcome in outcomes if decisive and outcome == "holds")
-    held_other = sum(1 for decisive, outcome in outcomes if not decisive and outcome == "holds")
-    failed_other = sum(1 for decisive, outcome in outcomes if not decisive and outcome == "fails")
-    doubt = (1 - prior / 100) * _DOUBT_LEFT_DECISIVE**held * _DOUBT_LEFT_OTHER**held_other
+    held = sum(1 for one in outcomes if one.tells and one.outcome == "holds")
+    held_other = sum(1 for one in outcomes if not one.tells and one.outcome == "holds")
+    failed_other = sum(1 for one in outcomes if not one.decisive and one.outcome == "fails")
+    doubt = (1 - prior / 100) * _DOUBT_LEFT_TELLING**held * _DOUBT_LEFT_OTHER**held_other
     confidence = 100 * (1 - doubt) * _CONFIDENCE_LEFT**failed_other
     status = settle_status(outcomes)
     cap = CAP
-    if any(decisive and outcome in ("no_data", "error") for decisive, outcome in outcomes):
+    unchecked = any(one.decisive and one.outcome in ("no_data", "error") for one in outcomes)
+    if unchecked or any(one.discriminates and one.outcome == "fails" for one in outcomes):
         cap = CAP_UNCHECKED
     if status == "inconclusive":
         cap = min(cap, CAP_INCONCLUSIVE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Annotated
 
@@ -10,7 +11,8 @@ import typer
 from incident_pipeline import __version__
 from incident_pipeline.cli import evaluate, investigate, parse, ui, verify, wargame
 from incident_pipeline.cli.output import Output
-from incident_pipeline.errors import IncidentPipelineError
+from incident_pipeline.errors import ConfigError, IncidentPipelineError, UnreadableInputError
+from incident_pipeline.settings import PREFIX
 
 app = typer.Typer(
     name="incident-pipeline",
@@ -47,8 +49,20 @@ def root(
 def main(argv: list[str] | None = None) -> None:
     """Run the command; an error of ours ends it with its message, advice and exit code."""
     arguments = sys.argv[1:] if argv is None else argv
+    output = Output(as_json="--json" in arguments)
     try:
         app(args=arguments)
     except IncidentPipelineError as error:
-        Output(as_json="--json" in arguments).error(error)
+        output.error(error)
         sys.exit(error.exit_code)
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        message = f"{place}{error.strerror or error}."
+        output.error(ConfigError(message, advice="Check that the path is right and may be read and written."))
+        sys.exit(ConfigError.exit_code)
+    except Exception as error:
+        if os.environ.get(f"{PREFIX}DEBUG"):
+            raise
+        advice = f"This is a defect, please report it. {PREFIX}DEBUG=1 shows where it happened."
+        output.error(UnreadableInputError(f"Internal error: {type(error).__name__}: {error}.", advice=advice))
+        sys.exit(UnreadableInputError.exit_code)

@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
-from incident_pipeline.cli.output import Json, Output
+from incident_pipeline.cli.output import Json, Output, shown
 
 
 def evaluate(
@@ -33,7 +32,7 @@ def evaluate(
         cases,
         out,
         truth=truth,
-        on_case=lambda name, line: output.progress.print(f"  {escape(name)}  [dim]{escape(line)}[/dim]"),
+        on_case=lambda name, line: output.progress.print(f"  {shown(name)}  [dim]{shown(line)}[/dim]"),
     )
     if summary.scores:
         table = Table("data set", "n", "AC@1", "AC@3", "AC@5", "Avg@5", box=None)
@@ -46,7 +45,7 @@ def evaluate(
         if not as_json:
             output.console.print(table)
     for case, message in summary.failures:
-        output.line(f"[bold yellow]failed[/bold yellow] {escape(case)}: {escape(message)}")
-    output.line(f"{summary.cases} cases, {len(summary.failures)} failed; results in {escape(str(out))}")
+        output.line(f"[bold yellow]failed[/bold yellow] {shown(case)}: {shown(message)}")
+    output.line(f"{summary.cases} cases, {len(summary.failures)} failed; results in {shown(str(out))}")
     output.result(summary.as_dict())
     raise typer.Exit(summary.exit_code)

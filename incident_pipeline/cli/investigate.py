@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
-from incident_pipeline.cli.output import Json, Output
+from incident_pipeline.cli.output import Json, Output, shown
 from incident_pipeline.errors import (
     IncidentIdError,
     IncidentPipelineError,
@@ -73,15 +72,15 @@ def _run(workspace: Workspace, bundles: list[Path], until: str | None, output: O
     keys, codes, results = _register(workspace, bundles, output)
     with local_instance(workspace) as instance, listening(output.stage):
         for key in keys:
-            output.progress.print(f"[bold]{escape(key)}[/bold]")
+            output.progress.print(f"[bold]{shown(key)}[/bold]")
             outcome = run_incident(workspace, key, until=until, instance=instance)
             output.problems(outcome.problems)
             if outcome.message:
                 output.progress.print(
-                    f"  [bold red]✗ {outcome.failed_stage}[/bold red] {escape(outcome.message)}"
+                    f"  [bold red]✗ {outcome.failed_stage}[/bold red] {shown(outcome.message, lines=True)}"
                 )
             folder = workspace.folder(key)
-            report = folder.report if outcome.success and folder.report.is_file() else None
+            report = folder.report if outcome.success and until in (None, "postmortem") else None
             codes.add(outcome.exit_code)
             results.append(
                 {
@@ -129,11 +128,11 @@ def _register(
 
 def _show(output: Output, postmortem: Path, report: Path) -> None:
     value = json.loads(postmortem.read_bytes())
-    output.line(f"\n[bold]{escape(value['title'])}[/bold]")
-    output.line(escape(value["summary"]))
+    output.line(f"\n[bold]{shown(value['title'])}[/bold]")
+    output.line(shown(value["summary"]))
     for item in value["top_hypotheses"]:
         colour = {"supported": "green", "refuted": "dim", "inconclusive": "yellow"}[item["status"]]
         output.line(
-            f"  [{colour}]{item['status']:<12}[/{colour}] {item['confidence']:>3}  {escape(item['summary'])}"
+            f"  [{colour}]{item['status']:<12}[/{colour}] {item['confidence']:>3}  {shown(item['summary'])}"
         )
-    output.line(f"\n{escape(str(report))}")
+    output.line(f"\n{shown(str(report))}")

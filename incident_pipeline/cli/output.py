@@ -21,6 +21,20 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON value instead
 _MARKS = {0: "[dim]note[/dim]", 1: "[bold red]bad[/bold red]", 3: "[bold yellow]unread[/bold yellow]"}
 
 
+def shown(text: str, *, lines: bool = False) -> str:
+    """Make text of unknown origin safe for a terminal: no markup, no control or direction characters.
+
+    What can't be printed is shown as its escape sequence; line ends stay where `lines` is set.
+    """
+    kept = "".join(
+        character
+        if character.isprintable() or (lines and character == "\n")
+        else character.encode("unicode_escape").decode()
+        for character in text
+    )
+    return escape(kept)
+
+
 class Output:
     """Progress goes to standard error, results to standard output; with `as_json` only one JSON value."""
 
@@ -31,7 +45,7 @@ class Output:
         self.progress = Console(stderr=True, highlight=False, soft_wrap=True, quiet=as_json)
         self._started: dict[tuple[str, str], float] = {}
 
-    def stage(self, incident: str, stage: str, line: str) -> None:
+    def stage(self, incident: str, stage: str, line: str, _problems: tuple[Problem, ...] = ()) -> None:
         """Show that a stage starts (empty line) or what it did, with its duration."""
         now = time.monotonic()
         if not line:
@@ -39,17 +53,17 @@ class Output:
             return
         took = now - self._started.get((incident, stage), now)
         self.progress.print(
-            f"  [green]✓[/green] [bold]{stage:<17}[/bold]{escape(line)}  [dim]{took:.1f} s[/dim]"
+            f"  [green]✓[/green] [bold]{stage:<17}[/bold]{shown(line)}  [dim]{took:.1f} s[/dim]"
         )
 
     def problems(self, problems: tuple[Problem, ...]) -> None:
         """Name every file that could not be taken as asked, and what to do."""
         for problem in problems:
             self.progress.print(
-                f"  {_MARKS[problem.exit_code]} {escape(problem.uri)}: {escape(problem.detail)}"
+                f"  {_MARKS[problem.exit_code]} {shown(problem.uri)}: {shown(problem.detail)}"
             )
             if problem.advice and problem.exit_code:
-                self.progress.print(f"      [dim]{escape(problem.advice)}[/dim]")
+                self.progress.print(f"      [dim]{shown(problem.advice)}[/dim]")
 
     def result(self, value: object) -> None:
         """Print the JSON value, where JSON was asked for."""
@@ -66,6 +80,6 @@ class Output:
         if self.as_json:
             self.result({"error": error.message, "advice": error.advice, "exit_code": error.exit_code})
             return
-        self.progress.print(f"[bold red]error[/bold red] {escape(error.message)}")
+        self.progress.print(f"[bold red]error[/bold red] {shown(error.message, lines=True)}")
         if error.advice:
-            self.progress.print(f"      [dim]{escape(error.advice)}[/dim]")
+            self.progress.print(f"      [dim]{shown(error.advice, lines=True)}[/dim]")

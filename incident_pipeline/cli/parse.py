@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
-from incident_pipeline.cli.output import Json, Output
+from incident_pipeline.cli.output import Json, Output, shown
 from incident_pipeline.errors import ConfigError, worst_exit_code
 
 
@@ -47,7 +46,7 @@ def parse(
     output.problems(parsed.problems)
     for item in parsed.report.artifacts:
         output.line(
-            f"{escape(item.artifact_uri)}: {item.format or 'unknown format'}, {item.events:,} events, "
+            f"{shown(item.artifact_uri)}: {item.format or 'unknown format'}, {item.events:,} events, "
             f"{item.samples:,} samples, {item.quarantined:,} quarantined"
         )
     output.result(parsed.report)

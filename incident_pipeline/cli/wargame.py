@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
-from incident_pipeline.cli.output import Json, Output
+from incident_pipeline.cli.output import Json, Output, shown
 from incident_pipeline.errors import MissingArtifactError
 from incident_pipeline.settings import Settings
 from incident_pipeline.workspace import Workspace
@@ -52,7 +51,7 @@ def replay(
         raise MissingArtifactError(f"No bundles in {workspace.incidents}.", advice=advice)
 
     def on_change(line: str) -> None:
-        output.progress.print(f"  {escape(line)}")
+        output.progress.print(f"  {shown(line)}")
 
     if url is None:
         on_change("starting a Dagster server for the replay")
@@ -62,7 +61,7 @@ def replay(
         result = run(url, keys, timeout=timeout, on_change=on_change)
     for item in result.runs:
         colour = "green" if item.status == "SUCCESS" else "bold red"
-        output.line(f"[{colour}]{item.status:<10}[/{colour}] {escape(item.incident)}  {item.run_id}")
+        output.line(f"[{colour}]{item.status:<10}[/{colour}] {shown(item.incident)}  {item.run_id}")
     output.line(f"{result.succeeded} of {len(keys)} runs succeeded (backfill {result.backfill_id})")
     output.result(result.as_dict())
     raise typer.Exit(0 if result.succeeded == len(keys) else 1)

@@ -51,8 +51,8 @@ def sealed_evidence(
     """The artifacts in write-once storage under a signed manifest; a failed check stops what follows."""
     place, key = workspace.open(), context.partition_key
     try:
-        report = stages.seal_evidence(place, key, now=datetime.now(UTC))
-        verification = stages.check_seal(place, key)
+        report = attempt(lambda: stages.seal_evidence(place, key, now=datetime.now(UTC)), EvidenceError)
+        verification = attempt(lambda: stages.check_seal(place, key), EvidenceError)
     except EvidenceError as error:
         # The vault itself refused: there is nothing to materialize, but the check must say why.
         yield dg.AssetCheckResult(

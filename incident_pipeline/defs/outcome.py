@@ -17,13 +17,16 @@ Value = dg.MetadataValue | str | int | float
 Result = TypeVar("Result")
 
 
-def attempt(stage: Callable[[], Result]) -> Result:
-    """Run a stage; give its result or fail the step with a message that says what to do."""
+def attempt(stage: Callable[[], Result], *passed_on: type[IncidentPipelineError]) -> Result:
+    """Run a stage; give its result or fail the step with a message that says what to do.
+
+    Errors of the families in `passed_on`, and those worth another try, are raised as they are.
+    """
     try:
         return stage()
-    except ServiceError:
-        raise
     except IncidentPipelineError as error:
+        if isinstance(error, (ServiceError, *passed_on)):
+            raise
         raise dg.Failure(
             description=error.diagnostics(),
             metadata={"exit_code": error.exit_code},

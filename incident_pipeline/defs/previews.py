@@ -78,7 +78,8 @@ def hypothesis_rows(folder: ResultsFolder) -> dg.TableMetadataValue:
         [
             {
                 "id": item.id,
-                "summary": item.summary,
+                "component": item.component,
+                "kind": item.kind,
                 "prior": item.confidence,
                 "citations": len(item.evidence),
                 "tests": len(item.tests),

@@ -12,7 +12,7 @@ import dagster as dg
 from incident_pipeline.defs.jobs import investigate_incident
 from incident_pipeline.defs.partitions import incidents
 from incident_pipeline.defs.resources import WorkspaceResource
-from incident_pipeline.errors import MalformedInputError
+from incident_pipeline.errors import MalformedInputError, MissingArtifactError
 from incident_pipeline.ingest import Alert, Inbox, read_alert, write_alert_bundle
 from incident_pipeline.workspace import Workspace
 
@@ -36,15 +36,13 @@ def alert_inbox(
     requests: list[dg.RunRequest] = []
     for path in inbox.pending()[:BATCH]:
         try:
-            alert = read_alert(path.read_bytes(), path.name)
-        except MalformedInputError as error:
-            inbox.reject(path, error.diagnostics())
-            context.log.warning("%s moved aside: %s", path.name, error.message)
+            request = _take(context, place, inbox, path)
+        except (OSError, MissingArtifactError) as error:
+            # One file that can't be read or moved must not keep the others from their runs.
+            context.log.warning("%r left in the inbox: %s", path.name, error)
             continue
-        if alert.status == "resolved" or _started(context.instance, alert):
-            inbox.claim(path)
-            continue
-        requests.append(_request(place, alert, path))
+        if request is not None:
+            requests.append(request)
     keys = sorted({str(request.partition_key) for request in requests})
     if not requests:
         return dg.SkipReason(f"No new alert in {place.inbox}.")
@@ -53,18 +51,31 @@ def alert_inbox(
     )
 
 
-def _started(instance: dg.DagsterInstance, alert: Alert) -> bool:
-    """Tell whether a run for this alert exists, whatever the name of the sensor that asked for it."""
-    return instance.get_runs_count(dg.RunsFilter(tags={RUN_KEY_TAG: alert.run_key})) > 0
-
-
-def _request(place: Workspace, alert: Alert, path: Path) -> dg.RunRequest:
-    bundle = write_alert_bundle(alert, path.read_bytes(), place.store / "alerts")
+def _take(
+    context: dg.SensorEvaluationContext, place: Workspace, inbox: Inbox, path: Path
+) -> dg.RunRequest | None:
+    """Give the run an alert file asks for; move it where it belongs when there is none to ask for."""
+    try:
+        data = inbox.read(path)
+        alert = read_alert(data, path.name)
+    except MalformedInputError as error:
+        inbox.reject(path, error.diagnostics())
+        context.log.warning("%r moved aside: %s", path.name, error.message)
+        return None
+    if alert.status == "resolved" or _started(context.instance, alert):
+        inbox.claim(path)
+        return None
+    bundle = write_alert_bundle(alert, data, place.store / "alerts")
     return dg.RunRequest(
         run_key=alert.run_key,
         partition_key=place.register(bundle),
         tags={RUN_KEY_TAG: alert.run_key, "incident/trigger": "alert"},
     )
+
+
+def _started(instance: dg.DagsterInstance, alert: Alert) -> bool:
+    """Tell whether a run for this alert exists, whatever the name of the sensor that asked for it."""
+    return instance.get_runs_count(dg.RunsFilter(tags={RUN_KEY_TAG: alert.run_key})) > 0
 
 
 @dg.sensor(

@@ -7,14 +7,18 @@ calls. Each is proposed only where the evidence gives occasion for it, with a pr
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from incident_pipeline.diagnosis.change_checks import (
     calm_after_change,
+    event_persists,
+    event_then_failures,
+    event_undone,
     failures_after_change,
+    log_calm_after_change,
+    log_errors_after_change,
     persists_while_in_place,
 )
 from incident_pipeline.diagnosis.dependencies import dependency_drafts
@@ -34,7 +38,6 @@ if TYPE_CHECKING:
     from incident_pipeline.model.check import CheckSpec
 
 CAP: Final = 45
-_ROW: Final = re.compile(r"\w+=(.+?) \w+=")
 _MAX_CHANGES: Final = 3
 
 
@@ -46,58 +49,93 @@ def competing_drafts(scene: Scene) -> list[Draft]:
 
 
 def _change(scene: Scene, change: Change) -> Draft:
-    evidence = scene.cite(change.row)
-    what = _title(change)
-    kind = change.kind or "change"
-    prior = _change_prior(scene, change)
-    window = scene.windows.events
-    if change.component is None:
-        entry = scene.entry or ""
-        return Draft(
-            summary=f"The event “{what}” brought more load than the system serves",
-            component=entry or what,
-            kind="load",
-            mechanism=(
-                f"After “{what}” more requests reach {entry or 'the system'} than before, and failures "
-                "rise with them."
-            ),
-            prior=prior,
-            evidence=evidence,
-            tests=limited(
-                (
-                    load_rose_after(entry, change.time_ns, window),
-                    failures_follow(change.time_ns, window),
-                    dose_response(entry, window),
-                )
-            ),
-            change_row=change.row,
-            raises_demand=True,
-        )
-    service = change.component
+    if change.component is not None:
+        return _change_of(scene, change, change.component)
+    return _business_event(scene, change) if change.business else _unattributed(scene, change)
+
+
+def _change_of(scene: Scene, change: Change, service: str) -> Draft:
+    what, kind = _title(change), change.kind or "change"
+    failing = scene.failing_chains() >= MIN_CHAINS or service not in scene.services
     return Draft(
-        summary=f"The {kind} “{what}” on {service} broke it",
+        summary=f"The {kind} “{what}” on {service} {'broke it' if failing else 'slowed it down'}",
         component=service,
         kind="change",
         mechanism=(
             f"With “{what}” in place, {service} itself fails or slows down, and what depends on it follows."
         ),
-        prior=prior,
-        evidence=evidence,
+        prior=_change_prior(scene, change),
+        evidence=scene.cite(change.row),
         tests=limited(_change_tests(scene, change, service)),
         change_row=change.row,
     )
 
 
+def _business_event(scene: Scene, change: Change) -> Draft:
+    what, entry = _title(change), scene.entry or ""
+    window = scene.windows.events
+    return Draft(
+        summary=f"The event “{what}” brought more load than the system serves",
+        component=entry or what,
+        kind="load",
+        mechanism=(
+            f"After “{what}” more requests reach {entry or 'the system'} than before, and failures "
+            "rise with them."
+        ),
+        prior=_change_prior(scene, change),
+        evidence=scene.cite(change.row),
+        tests=limited(
+            (
+                load_rose_after(entry, change.time_ns, window),
+                failures_follow(change.time_ns, window),
+                dose_response(entry, window),
+            )
+        ),
+        change_row=change.row,
+        raises_demand=True,
+    )
+
+
+def _unattributed(scene: Scene, change: Change) -> Draft:
+    """Say no more than that something was changed which no held component is named for."""
+    what, kind = _title(change), change.kind or "change"
+    window = scene.windows.events
+    later = [remedy for remedy in scene.remedies if remedy.component is None and not remedy.business]
+    tests = [failures_follow(change.time_ns, window), event_then_failures(change.time_ns, window)]
+    if later:
+        tests.append(event_undone(later[0].time_ns, window))
+    elif not scene.remedies:
+        tests.append(event_persists(change.time_ns, window))
+    return Draft(
+        summary=f"The {kind} “{what}”, which names no component of the system, disturbed it",
+        component=scene.entry or what,
+        kind="change",
+        mechanism=(
+            f"“{what}” changed something that the evidence does not name as a component; requests go wrong "
+            "from then on."
+        ),
+        prior=_change_prior(scene, change),
+        evidence=scene.cite(change.row),
+        tests=limited(tests),
+        change_row=change.row,
+    )
+
+
 def _title(change: Change) -> str:
-    """Give a change's summary; of a row of a table (`name=... channel=...`) the first value names it."""
-    row = _ROW.match(change.summary)
-    return quoted(row[1] if row else change.summary) or "unnamed"
+    return quoted(change.summary) or "unnamed"
 
 
 def _change_tests(scene: Scene, change: Change, service: str) -> tuple[CheckSpec, ...]:
     window = scene.windows.events
+    if scene.failing_chains() < MIN_CHAINS and service not in scene.services:
+        return (
+            log_errors_after_change(service, change.time_ns, window),
+            log_calm_after_change(service, change.time_ns, window),
+        )
     if scene.failing_chains() < MIN_CHAINS:
-        return (slow_by_itself(service, window), slower_than_others(service, window))
+        # That its service leads in slowness does not tell the change from another cause at that service.
+        leads = slower_than_others(service, window).model_copy(update={"kind": "leads"})
+        return (slow_by_itself(service, window), leads)
     undone = [remedy for remedy in scene.remedies if remedy.component == service]
     tests = (
         failures_after_change(service, change.time_ns, window),

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from incident_pipeline.diagnosis.failure_checks import absent_before, origin, precedes, reversal
+from incident_pipeline.diagnosis.prediction import DISCRIMINATING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -55,11 +56,11 @@ def quoted(text: str) -> str:
 
 
 def limited(tests: Iterable[CheckSpec]) -> tuple[CheckSpec, ...]:
-    """Keep each check once, decisive ones first, no more than a reader will look at."""
+    """Keep each check once, decisive ones first, then those that tell rivals apart; no more than are read."""
     unique: dict[tuple[str, str], CheckSpec] = {}
     for test in tests:
         unique.setdefault((test.sql, str(sorted(test.parameters.items()))), test)
-    ordered = sorted(unique.values(), key=lambda test: not test.decisive)
+    ordered = sorted(unique.values(), key=lambda test: (not test.decisive, test.kind not in DISCRIMINATING))
     return tuple(ordered[:MAX_TESTS])
 
 

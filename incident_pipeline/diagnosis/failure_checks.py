@@ -147,6 +147,7 @@ def reversal_of_change(service: str, undone_at: int, windows: Windows) -> CheckS
     """Predict that failures at a changed service mostly end once it was changed again."""
     return reversal(service, undone_at, windows).model_copy(
         update={
+            "kind": "undone",
             "title": f"Failures at {service} end once it is changed again",
             "decisive": True,
             "why": f"{service} goes on failing after its change was undone, so that was not what broke it.",
@@ -157,7 +158,7 @@ def reversal_of_change(service: str, undone_at: int, windows: Windows) -> CheckS
 def failures_follow(event_ns: int, windows: Windows) -> CheckSpec:
     """Predict that failing requests are rare before an event: their share before it by their share after."""
     return check(
-        "precedes",
+        "follows",
         "Requests fail after the event, hardly before",
         """
 WITH shares AS (

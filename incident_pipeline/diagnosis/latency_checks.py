@@ -68,25 +68,33 @@ FROM slow""",
 
 
 def callers_wait(service: str, windows: Windows) -> CheckSpec:
-    """Predict that time is lost on the way to a service: its callers wait, beyond what it needs itself."""
+    """Predict that time is lost on the way to a service: its callers wait, and not for its own work.
+
+    The share of calls that leave the caller waiting beyond 99 % of the calm ones, less the share of calls in
+    which the service's own work took beyond 99 % of the calm ones: a service that is slow itself fails this.
+    """
     return check(
         "gap",
         f"Callers of {service} wait longer than it works",
         f"""
 WITH pairs AS (
-  SELECT p.role, p.time_ns, p.service AS caller, p.operation, p.own_ns
+  SELECT p.role, p.time_ns, p.service AS caller, p.operation AS asked, c.operation AS answered,
+         p.own_ns AS waited_ns, c.own_ns AS worked_ns
   FROM spans p JOIN spans c ON c.role = p.role AND c.trace_id = p.trace_id AND c.parent_span_id = p.span_id
   WHERE c.service = $component AND p.service <> $component
 ), calm AS (
-  SELECT caller, operation, quantile_cont(own_ns, 0.99) AS bound
+  SELECT caller, asked, answered, quantile_cont(waited_ns, 0.99) AS usual_wait,
+         quantile_cont(worked_ns, 0.99) AS usual_work
   FROM pairs WHERE {BASELINE} GROUP BY ALL HAVING count(*) >= {MIN_SPANS}
 )
-SELECT avg((own_ns > bound)::INT) AS value, count(*) AS calls_during
-FROM pairs JOIN calm USING (caller, operation)
+SELECT avg((waited_ns > usual_wait)::INT) - avg((worked_ns > usual_work)::INT) AS value,
+       avg((waited_ns > usual_wait)::INT) AS share_waiting,
+       avg((worked_ns > usual_work)::INT) AS share_working_long, count(*) AS calls_during
+FROM pairs JOIN calm USING (caller, asked, answered)
 WHERE {DURING}""",
         {"component": service, **windows.parameters()},
-        (">=", 0.5, "of calls"),
-        f"Calls to {service} take no longer on the way than before.",
+        (">=", 0.5, "more of the calls"),
+        f"Calls to {service} take no longer on the way than before, or it is its own work that takes longer.",
     )
 
 

@@ -59,7 +59,7 @@ def successes_fell(component: str, windows: Windows, *, most: float = 0.8) -> Ch
 def demand_rose_first(component: str, windows: Windows, *, rose: bool = True) -> CheckSpec:
     """Predict that calls to a component rose before it first refused or failed one (or that they did not)."""
     return check(
-        "load",
+        "demand",
         f"Calls to {component} {'rise' if rose else 'do not rise'} before it fails the first",
         f"""
 WITH first AS (
@@ -131,7 +131,8 @@ def calls_per_request(
     """
     when = " before a call between them fails" if until_failure else ""
     return check(
-        "amplification",
+        # Before anything failed, repeated calls can't be a reaction to failures: that is a matter of order.
+        "precedes" if until_failure else "amplification",
         f"{caller} makes {'more' if more else 'fewer'} calls to {callee} per request{when}",
         f"""
 WITH bound AS (
@@ -158,7 +159,7 @@ FROM counted""",
 def repeated_after_failure(caller: str, callee: str, windows: Windows, *, least: float = 1.3) -> CheckSpec:
     """Predict that failing calls are repeated: calls per request where one failed, by those elsewhere."""
     return check(
-        "amplification",
+        "repeats",
         f"{caller} repeats failing calls to {callee}",
         f"""
 WITH requests AS (

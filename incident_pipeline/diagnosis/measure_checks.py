@@ -85,9 +85,19 @@ SELECT (moved - failed) / 1e9 AS value, event_id AS first_failing_event_id FROM 
 
 
 def measure_is_specific(
-    measure: str, name: str, component: str, direction: Literal["up", "down"], windows: Windows
+    measure: str,
+    name: str,
+    component: str,
+    direction: Literal["up", "down"],
+    windows: Windows,
+    *,
+    above: tuple[str, ...] = (),
 ) -> CheckSpec:
-    """Predict that the same measurement of others left its baseline less: the lead over the next."""
+    """Predict that the same measurement of others left its baseline less: the lead over the next.
+
+    A lead of one sample in a few may be chance, so it takes more than a quarter. Components `above`, which
+    wait for this one, are no rivals.
+    """
     side = "m.value > c.high + c.margin" if direction == "up" else "m.value < c.low - c.margin"
     return check(
         "specific",
@@ -98,18 +108,27 @@ WITH calm AS (
          {MARGIN} AS margin
   FROM measures WHERE name = $name AND {BASELINE} GROUP BY measure
 ), moved AS (
-  SELECT m.measure, any_value(m.component) AS component, avg(({side})::INT) AS share
+  SELECT m.measure, any_value(m.component) AS component, avg(({side})::INT) AS share, count(*) AS samples
   FROM measures m JOIN calm c USING (measure)
   WHERE m.name = $name AND m.role = 'incident' AND m.time_ns >= $incident_from AND m.time_ns < $incident_to
+    AND NOT coalesce(m.component IN (SELECT unnest(string_split($above, chr(10)))), false)
   GROUP BY m.measure
+), leads AS (
+  SELECT max(share) FILTER (measure = $measure) AS share_here,
+         max(share) FILTER (component IS DISTINCT FROM $component) AS share_elsewhere,
+         max(samples) FILTER (measure = $measure) AS samples, count(*) AS measurements
+  FROM moved
 )
-SELECT max(share) FILTER (measure = $measure)
-         - max(share) FILTER (component IS DISTINCT FROM $component) AS value,
-       max(share) FILTER (measure = $measure) AS share_here,
-       max(share) FILTER (component IS DISTINCT FROM $component) AS share_elsewhere, count(*) AS measurements
-FROM moved""",
-        {"measure": measure, "name": name, "component": component, **windows.parameters()},
-        (">", 0, "lead over the next"),
+SELECT share_here - share_elsewhere AS value, share_here, share_elsewhere, samples, measurements
+FROM leads""",
+        {
+            "measure": measure,
+            "name": name,
+            "component": component,
+            "above": "\n".join(above),
+            **windows.parameters(),
+        },
+        (">", 0.25, "of the samples ahead of the next"),
         "The same measurement moved as much elsewhere: a cause they share, or none of them.",
         decisive=False,
     )
@@ -119,7 +138,7 @@ def measure_dose_response(measure: str, direction: Literal["up", "down"], window
     """Predict that failures rise with a measurement (or as it falls), bucket by bucket."""
     sign = "" if direction == "up" else "-"
     return check(
-        "dose_response",
+        "comoves",
         f"Failures follow {measure}",
         f"""
 WITH amounts AS (
@@ -146,7 +165,7 @@ def callees_stay(
     """Predict that the same measurement of what a component calls stays: the largest share that left."""
     side = "m.value > c.high + c.margin" if direction == "up" else "m.value < c.low - c.margin"
     return check(
-        "specific",
+        "callees",
         f"{name} of what {component} calls stays as it was",
         f"""
 WITH calm AS (

@@ -40,7 +40,15 @@ from incident_pipeline.diagnosis.measure_checks import (
     measure_precedes,
 )
 from incident_pipeline.diagnosis.measures import measure_name
-from incident_pipeline.diagnosis.path_checks import Feature, path_changed, path_was_steady, template_appears
+from incident_pipeline.diagnosis.path_checks import (
+    Feature,
+    errors_are_specific,
+    path_changed,
+    path_is_specific,
+    path_was_steady,
+    template_appears,
+)
+from incident_pipeline.model.event import Severity
 
 if TYPE_CHECKING:
     from incident_pipeline.diagnosis.scene import Scene
@@ -176,8 +184,7 @@ def _code(scene: Scene, ranked: RankedComponent, reason: Reason) -> Told:
             f"{reason.detail} What {component} does for a request has changed.",
             (*_rerouted(scene, component, child, more=more), *_checks_of(scene, component, reason)),
         )
-    example = reason.facts.get("example")
-    what = f" and logs “{quoted(str(example))}”" if example else ""
+    what = " and logs a message that is new or comes more often" if _logs_more(reason) else ""
     fails = 2 * scene.failing_chains(component) >= max(scene.failing_chains(), 1)
     does = "fails requests by itself" if fails else "handles requests differently than before"
     return (
@@ -227,10 +234,21 @@ def _checks_of(scene: Scene, component: str, reason: Reason) -> tuple[CheckSpec,
     feature = _feature(component, reason)
     if feature is not None:
         changed = path_changed(feature, window, more=_more(reason)).model_copy(update={"decisive": False})
-        return (changed, path_was_steady(feature, window))
+        return (
+            changed,
+            path_is_specific(component, scene.above(component), window),
+            path_was_steady(feature, window),
+        )
     mask = reason.facts.get("mask_id")
     if isinstance(mask, str) and _more(reason):
-        return (template_appears(mask, component, window),)
+        appears = template_appears(mask, component, window)
+        # Errors of others weigh against a message that is one; other messages have no such rival.
+        severe = int(reason.facts.get("severity") or 0) >= Severity.ERROR
+        return (
+            (appears, errors_are_specific(component, scene.above(component), window))
+            if severe
+            else (appears,)
+        )
     return ()
 
 
@@ -244,9 +262,14 @@ def _feature(component: str, reason: Reason) -> Feature | None:
         label = f"runs {child}" if owner == component else f"runs {child} of {owner}"
         return Feature(component, operation, label, child=(owner, child))
     if "mask_id" in facts:
-        label = f"logs “{quoted(facts.get('example', 'the message'))}”"
+        # Titles of checks are shown in places that evidence text must not reach: the template's id names it.
+        label = f"logs the message {facts.get('template_id', facts['mask_id'])}"
         return Feature(component, operation, label, mask_id=facts["mask_id"])
     return None
+
+
+def _logs_more(reason: Reason) -> bool:
+    return isinstance(reason.facts.get("example"), str) and _more(reason)
 
 
 def _more(reason: Reason) -> bool:
@@ -270,12 +293,14 @@ def _measure_checks(scene: Scene, component: str, reason: Reason, *, decisive: b
     failing = scene.failing_chains() >= MIN_CHAINS
     if failing and scene.entry is not None:
         tests.append(measure_precedes(measure, direction, scene.entry, window, scene.windows.events))
-    shared = any(one.name == series.name and one.component != component for one in scene.series.values())
-    # A symptom moves along the calls; only of a component's own state is it said that no other's moved.
-    if shared and reason.term == "resource":
-        tests.append(measure_is_specific(measure, series.name, component, direction, window))
-    below = {one.component for one in scene.series.values() if one.name == series.name}
-    callees = tuple(c for c in scene.diagnosis.graph.get(component, ()) if c in below)
+    alike = {one.component for one in scene.series.values() if one.name == series.name}
+    callees = tuple(c for c in scene.diagnosis.graph.get(component, ()) if c in alike)
+    # A symptom moves along the calls, so those that wait for this component are no rivals; only of its own
+    # state is it said that no other's moved at all.
+    above = () if reason.term == "resource" else scene.above(component)
+    rivals = alike - {component, *above}
+    if rivals and (reason.term == "resource" or not callees):
+        tests.append(measure_is_specific(measure, series.name, component, direction, window, above=above))
     if callees:
         tests.append(callees_stay(series.name, component, callees, direction, window))
     if failing:

@@ -32,6 +32,10 @@ _FLOOR_SHARE: Final = 0.02
 _UPPER: Final = 0.75
 _HABIT: Final = 3.0
 """A stray that the calm period shows itself counts as this many spreads."""
+_OUTLYING: Final = 1_000.0
+"""Times the lower median of its peers: beyond, a value is left out of their common floor."""
+_ABSURD: Final = 1e21
+"""No instrument gives more: nanoseconds since 1970 and bytes of a data centre lie below."""
 _LOCAL_NS: Final = 10 * 60 * 1_000_000_000
 _MIN_BASELINE: Final = 3
 _MAX_LOAD: Final = 10.0
@@ -158,12 +162,24 @@ def _floors(compared: list[_Compared]) -> dict[tuple[str, tuple[tuple[str, str],
         groups.setdefault((item.series.name, item.series.labels), []).append(item)
     return {
         key: max(
-            float(np.median([item.scale for item in items])),
-            _FLOOR_SHARE * float(np.median([abs(item.observed) for item in items])),
-            _FLOOR_SHARE * float(np.median([abs(item.level) for item in items])),
+            _pooled([item.scale for item in items]),
+            _FLOOR_SHARE * _pooled([abs(item.observed) for item in items]),
+            _FLOOR_SHARE * _pooled([abs(item.level) for item in items]),
         )
         for key, items in groups.items()
     }
+
+
+def _pooled(values: list[float]) -> float:
+    """Give the median of what the components show, leaving out values that no peer comes near.
+
+    A median of two or three is at the mercy of one of them: a broken exporter must not hide its peers.
+    """
+    usable = sorted(value for value in values if value < _ABSURD)
+    if not usable:
+        return 0.0
+    lower = usable[(len(usable) - 1) // 2]
+    return float(np.median([value for value in usable if lower <= 0 or value <= _OUTLYING * lower]))
 
 
 def _located(view: View, item: _Compared, z: float, load: float) -> Deviation:

@@ -4,7 +4,8 @@ An alert comes late by its evaluation period and its hold time, so its time is a
 hint, never the onset. Every measurement that deviates from its baseline around the alert says when its
 own deviation began; the onset is a low quantile over those, each component having one voice, and the
 interval spans from the last calm measurement before it to the middle of the votes. Analyses that take
-the onset must be flat around the true value, since no onset can be finer than the scrape.
+the onset must be flat around the true value, since no onset can be finer than the scrape. Log records
+vote where nothing else deviates, each component from the first telling record of its deviating stretch.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from incident_pipeline.diagnosis.log_signs import LogSigns
     from incident_pipeline.diagnosis.metric_kind import MetricKind as Kind
     from incident_pipeline.signals.series import Samples, Series
     from incident_pipeline.signals.spans import Spans
@@ -67,14 +69,16 @@ class _Track:
     minimum_step: float
 
 
-def find_onset(spans: Spans, series: tuple[tuple[Series, Kind], ...], alert_ns: int | None) -> Onset | None:
+def find_onset(
+    spans: Spans,
+    series: tuple[tuple[Series, Kind], ...],
+    alert_ns: int | None,
+    logs: LogSigns | None = None,
+) -> Onset | None:
     """Estimate the onset; None when there is neither an alert nor anything that deviates."""
-    tracks = [*_metric_tracks(series, alert_ns), *_span_tracks(spans, alert_ns)]
-    votes: dict[str, list[tuple[int, int, float]]] = {}
-    for track in tracks:
-        vote = _begin_of_deviation(track, alert_ns)
-        if vote is not None:
-            votes.setdefault(track.component, []).append(vote)
+    votes = _votes([*_metric_tracks(series, alert_ns), *_span_tracks(spans, alert_ns)], alert_ns)
+    if not votes and logs is not None:
+        votes = _votes(list(_log_tracks(logs, alert_ns)), alert_ns)
     if not votes:
         return None if alert_ns is None else Onset(alert_ns, alert_ns, alert_ns, 0, inferred=False)
     starts: list[float] = []
@@ -91,6 +95,15 @@ def find_onset(spans: Spans, series: tuple[tuple[Series, Kind], ...], alert_ns: 
     calm = [b for b, s in zip(before, starts, strict=True) if s >= estimate and b <= estimate]
     earliest = int(max(calm)) if calm else estimate
     return Onset(estimate, min(earliest, estimate), latest, len(votes), inferred=True)
+
+
+def _votes(tracks: list[_Track], alert_ns: int | None) -> dict[str, list[tuple[int, int, float]]]:
+    votes: dict[str, list[tuple[int, int, float]]] = {}
+    for track in tracks:
+        vote = _begin_of_deviation(track, alert_ns)
+        if vote is not None:
+            votes.setdefault(track.component, []).append(vote)
+    return votes
 
 
 def _metric_tracks(series: tuple[tuple[Series, Kind], ...], alert_ns: int | None) -> Iterator[_Track]:
@@ -142,6 +155,34 @@ def _span_tracks(spans: Spans, alert_ns: int | None) -> Iterator[_Track]:
                 calm_means = means[: _early_part(moments, alert_ns)]
             if len(moments) and len(calm_means) >= _MIN_BASELINE:
                 yield _Track(spans.service.names[service], moments, means, calm_means, None, step)
+
+
+def _log_tracks(logs: LogSigns, alert_ns: int | None) -> Iterator[_Track]:
+    """Give, per service, the share of telling records per bin of time."""
+    times = logs.own_times()
+    if not len(times):
+        return
+    first, last = extent(times)
+    calm = logs.reference if logs.reference.any() else logs.time < _split(times, alert_ns)
+    telling = logs.telling(calm)
+    for service in np.unique(logs.service.codes):
+        of_service = logs.service.codes == service
+        seen, base = np.flatnonzero(of_service & ~logs.reference), np.flatnonzero(of_service & logs.reference)
+        if not len(seen):
+            continue
+        width = _bin_width(logs.time[seen], last - first)
+        moments, means = _binned(logs.time[seen], telling[seen].astype(np.float64), width)
+        if len(base):
+            _, calm_means = _binned(logs.time[base], telling[base].astype(np.float64), width)
+        else:
+            calm_means = means[: _early_part(moments, alert_ns)]
+        if len(moments) and len(calm_means) >= _MIN_BASELINE:
+            # A record has its own time: a bin that holds telling ones begins with the first of them.
+            signs = logs.time[seen[telling[seen]]]
+            next_sign = np.append(signs, np.iinfo(np.int64).max)[np.searchsorted(signs, moments)]
+            begins = np.where(next_sign < moments + width, next_sign, moments)
+            name = logs.service.names[service]
+            yield _Track(name, begins, means, calm_means, None, _FAILING)
 
 
 def _slowness(spans: Spans, calm: NDArray[np.bool_]) -> NDArray[np.float64]:

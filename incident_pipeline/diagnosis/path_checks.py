@@ -67,21 +67,77 @@ class Feature:
 
 
 def path_changed(feature: Feature, windows: Windows, *, more: bool) -> CheckSpec:
-    """Predict that a larger (or smaller) share of an operation's spans has the feature than before."""
+    """Predict that a larger (or smaller) share of an operation's spans has the feature, and lastingly.
+
+    Each half of the failing stretch is held against the calm and the lesser change counts: what the ranking
+    saw in one stretch as a whole may be a burst that came and went.
+    """
+    lesser = "least" if more else "greatest"
     return check(
         "path",
         f"{feature.operation} of {feature.service} {'more' if more else 'less'} often {feature.label}",
-        f"""{feature.joined()}, shares AS (
+        f"""{feature.joined()}, middle AS (
+  SELECT median(time_ns) AS half FROM joined WHERE {DURING}
+), shares AS (
   SELECT avg(has::INT) FILTER ({BASELINE}) AS before, avg(has::INT) FILTER ({DURING}) AS during,
+         avg(has::INT) FILTER ({DURING} AND time_ns < half) AS early,
+         avg(has::INT) FILTER ({DURING} AND time_ns >= half) AS late,
          count(*) FILTER ({BASELINE}) AS spans_before, count(*) FILTER ({DURING}) AS spans_during
-  FROM joined
+  FROM joined, middle
 )
-SELECT CASE WHEN spans_before >= {MIN_CALM} THEN during - before END AS value,
-       before AS share_before, during AS share_during, spans_before, spans_during
+SELECT CASE WHEN spans_before >= {MIN_CALM} AND early IS NOT NULL AND late IS NOT NULL
+            THEN {lesser}(early, late) - before END AS value,
+       before AS share_before, during AS share_during, early AS share_early, late AS share_late,
+       spans_before, spans_during
 FROM shares""",
         {**feature.values(), **windows.parameters()},
-        (">=" if more else "<=", 0.02 if more else -0.02, "more of its spans"),
-        f"{feature.operation} {feature.label} as often as before, so its path has not changed there.",
+        (">=" if more else "<=", 0.02 if more else -0.02, "more of its spans, in either half"),
+        f"{feature.operation} {feature.label} as often as before, at least in a part of the incident.",
+    )
+
+
+def path_is_specific(component: str, above: tuple[str, ...], windows: Windows) -> CheckSpec:
+    """Predict that what hangs from spans changed nowhere as much: the lead in the largest certain change.
+
+    Over all operations and all that hangs from their spans (child calls, messages), the change of the share
+    less twice its standard error counts. Callers `above` change because this component does: no rivals.
+    """
+    return check(
+        "specific",
+        f"The requests of no other service take another path as often as those of {component}",
+        f"""
+WITH features AS (
+  SELECT role, trace_id, parent_span_id AS span_id, service || chr(9) || operation AS feature
+  FROM spans WHERE parent_span_id IS NOT NULL
+  UNION
+  SELECT role, trace_id, span_id, coalesce(mask_id, message) FROM events
+  WHERE kind IN ('log', 'span_event') AND span_id IS NOT NULL
+), work AS (
+  SELECT service, operation, role, trace_id, span_id, ({DURING}) AS during FROM spans
+  WHERE (({BASELINE}) OR ({DURING})) AND service NOT IN (SELECT unnest(string_split($above, chr(10))))
+), totals AS (
+  SELECT service, operation, count(*) FILTER (NOT during) AS n0, count(*) FILTER (during) AS n1
+  FROM work GROUP BY ALL HAVING n0 >= {MIN_CALM} AND n1 >= {MIN_CALM}
+), counted AS (
+  SELECT service, operation, count(*) FILTER (NOT during) AS h0, count(*) FILTER (during) AS h1
+  FROM work JOIN features USING (role, trace_id, span_id) GROUP BY service, operation, feature
+), compared AS (
+  SELECT service, abs(h1 / n1 - h0 / n0) AS change, (h0 + h1 + 1) / (n0 + n1 + 2) AS pooled,
+         1 / n0 + 1 / n1 AS per_span
+  FROM counted JOIN totals USING (service, operation)
+), moved AS (
+  SELECT service, max(greatest(change - 2 * sqrt(pooled * (1 - pooled) * per_span), 0)) AS change
+  FROM compared GROUP BY service
+)
+SELECT max(change) FILTER (service = $component) - max(change) FILTER (service <> $component) AS value,
+       max(change) FILTER (service = $component) AS change_here,
+       max(change) FILTER (service <> $component) AS change_elsewhere,
+       arg_max(service, (change, service)) FILTER (service <> $component) AS next
+FROM moved""",
+        {"component": component, "above": "\n".join(above), **windows.parameters()},
+        (">=", 0.02, "of its spans ahead of the next"),
+        f"Requests changed their path elsewhere as much, so {component} may only show what happens there.",
+        decisive=False,
     )
 
 
@@ -106,6 +162,33 @@ FROM shares""",
         {**feature.values(), **windows.parameters()},
         ("<", 0.5, "of the change"),
         f"How often {feature.operation} {feature.label} was changing that way before the incident already.",
+        decisive=False,
+    )
+
+
+def errors_are_specific(component: str, above: tuple[str, ...], windows: Windows) -> CheckSpec:
+    """Predict that errors rose nowhere as much: the lead in the rise of the share of errors among records."""
+    return check(
+        "specific",
+        f"The share of errors rises in no other component's log as it does in that of {component}",
+        f"""
+WITH shares AS (
+  SELECT service, avg((severity >= 17)::INT) FILTER ({BASELINE}) AS before,
+         avg((severity >= 17)::INT) FILTER ({DURING}) AS during
+  FROM logs
+  WHERE service IS NOT NULL AND service NOT IN (SELECT unnest(string_split($above, chr(10))))
+  GROUP BY service
+), risen AS (
+  SELECT service, during - coalesce(before, 0) AS rise FROM shares WHERE during IS NOT NULL
+)
+SELECT max(rise) FILTER (service = $component) - max(rise) FILTER (service <> $component) AS value,
+       max(rise) FILTER (service = $component) AS rise_here,
+       max(rise) FILTER (service <> $component) AS rise_elsewhere,
+       arg_max(service, (rise, service)) FILTER (service <> $component) AS next
+FROM risen""",
+        {"component": component, "above": "\n".join(above), **windows.parameters()},
+        (">", 0, "lead over the next"),
+        f"Another component's log shows the errors as much, so {component} may only report them.",
         decisive=False,
     )
 

@@ -23,6 +23,13 @@ BASELINE: Final = "role = $baseline_role AND time_ns >= $baseline_from AND time_
 DURING: Final = "role = 'incident' AND time_ns >= $incident_from AND time_ns < $incident_to"
 ENDS_HERE: Final = "coalesce($component IN (origin, origin_caller), false)"
 """A failing chain ends at the component (schema.sql says what the two columns mean)."""
+DISCRIMINATING: Final = frozenset(
+    {"specific", "callees", "origin", "precedes", "demand", "dose_response", "change_nearby", "undone"}
+)
+"""Kinds of checks that a rival would fail: nothing else moved as much (`specific`), what lies below stayed
+(`callees`), failing chains end here (`origin`), it came first (`precedes`), demand had risen, or had not,
+before the first failure (`demand`), failures grow with demand (`dose_response`), they began with the change
+(`change_nearby`) and ended when it was undone (`undone`). All other kinds only confirm."""
 _PARAMETER: Final = re.compile(r"\$(\w+)")
 
 

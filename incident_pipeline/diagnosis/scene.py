@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from incident_pipeline.diagnosis.business import event_title, is_business_event
 from incident_pipeline.diagnosis.chains import entries, names, origin_callers, origins, peers
 from incident_pipeline.diagnosis.citations import Citer
 from incident_pipeline.diagnosis.finding import EventPlace, Finding
@@ -42,6 +43,8 @@ class Change:
     component: str | None
     kind: str | None
     summary: str
+    business: bool = False
+    """An event of the business, which may bring load: nobody changed the system."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +84,17 @@ class Scene:
     def callers(self, component: str) -> tuple[str, ...]:
         """Give the components that call one, by name."""
         return tuple(sorted(c for c, called in self.diagnosis.graph.items() if component in called))
+
+    def above(self, component: str) -> tuple[str, ...]:
+        """Give everything that depends on a component through calls, by name."""
+        found: set[str] = set()
+        pending = [component]
+        while pending:
+            for caller in self.callers(pending.pop()):
+                if caller not in found and caller != component:
+                    found.add(caller)
+                    pending.append(caller)
+        return tuple(sorted(found))
 
     def is_external(self, component: str) -> bool:
         """Say whether a component is seen only through those that call it."""
@@ -169,14 +183,17 @@ def _changes(tables: IncidentTables, known: set[str]) -> list[Change]:
             time_ns=time,
             component=service if service in known else None,
             kind=kind or None,
-            summary=" ".join((message or "").split()),
+            summary=event_title(dict(attributes), message),
+            business=is_business_event(source, dict(attributes)),
         )
-        for row, time, service, kind, message in zip(
+        for row, time, service, kind, message, source, attributes in zip(
             rows,
             table.column("time_ns").to_pylist(),
             table.column("service").to_pylist(),
             lookup(table, "change.kind", "kind").to_pylist(),
             table.column("message").to_pylist(),
+            table.column("source").cast(pa.string()).to_pylist(),
+            table.column("attributes").to_pylist(),
             strict=True,
         )
     ]

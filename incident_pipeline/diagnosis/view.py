@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from incident_pipeline.diagnosis.log_signs import LogSigns, read_log_signs
 from incident_pipeline.diagnosis.metric_kind import MetricKind, metric_kind
 from incident_pipeline.diagnosis.onset import Onset, find_onset
 from incident_pipeline.diagnosis.statistics import extent
@@ -60,6 +61,7 @@ class View:
     tables: IncidentTables
     spans: Spans
     series: tuple[tuple[Series, MetricKind], ...]
+    logs: LogSigns
     records: Templates
     """Log records and span events with their templates."""
     record_span: NDArray[np.int64]
@@ -92,7 +94,7 @@ class View:
         starts = [self.start, self.onset.earliest]
         if self.alert_ns is not None:
             starts.append(min(self.start, self.alert_ns - ALERT_DELAY))
-        first, _ = _extent(self.spans, self.series)
+        first, _ = _extent(self.spans, self.series, self.logs)
         least = first + int(_LEAST_CALM * (self.start - first))
         return tuple(dict.fromkeys(s for s in starts if s == self.start or self.has_reference or s >= least))
 
@@ -109,14 +111,16 @@ def build_view(tables: IncidentTables) -> View:
     hung = tables.events.select(["trace_id", "span_id"]).take(pa.array(records.rows))
     alerts = _alerts(tables)
     alert_ns = _alert_time(tables, alerts)
-    onset = find_onset(spans, series, alert_ns)
-    start, end = _window(onset, alert_ns, *_extent(spans, series))
+    logs = read_log_signs(tables, records)
+    onset = find_onset(spans, series, alert_ns, logs)
+    start, end = _window(onset, alert_ns, *_extent(spans, series, logs))
     calm_before = min(start, onset.earliest) if onset else start
     first = alerts[0] if alerts else None
     return View(
         tables=tables,
         spans=spans,
         series=series,
+        logs=logs,
         records=records,
         record_span=span_codes(spans, hung.column("trace_id"), hung.column("span_id")),
         alerts=alerts,
@@ -202,11 +206,16 @@ def _window(onset: Onset | None, alert_ns: int | None, first: int, last: int) ->
     return start, max(start, alert) + max(_SHORTEST_WINDOW, alert - start)
 
 
-def _extent(spans: Spans, series: tuple[tuple[Series, MetricKind], ...]) -> tuple[int, int]:
-    """Give the first and last time of the incident's own spans and samples; zeros when there are none."""
+def _extent(spans: Spans, series: tuple[tuple[Series, MetricKind], ...], logs: LogSigns) -> tuple[int, int]:
+    """Give the first and last time of the incident's own telemetry; zeros when there is none.
+
+    Log records count where there are neither spans nor samples.
+    """
     inside = spans.start[~spans.reference]
     parts = [inside, *(one.incident.times for one, _ in series)]
-    ends = [extent(part) for part in parts if len(part)]
+    ends = [extent(part) for part in parts if len(part)] or [
+        extent(part) for part in (logs.own_times(),) if len(part)
+    ]
     return min((first for first, _ in ends), default=0), max((last for _, last in ends), default=0)
 
 

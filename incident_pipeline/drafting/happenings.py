@@ -6,12 +6,12 @@ often from several sources. Notifications with the same alert name and service a
 
 from __future__ import annotations
 
-import re
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow.compute as pc
 
+from incident_pipeline.diagnosis.business import event_title, is_business_event
 from incident_pipeline.drafting.columns import attribute
 from incident_pipeline.drafting.wording import NS, instant_ns, rfc3339
 from incident_pipeline.model.facts import AlertFact, ChangeFact, MessageFact
@@ -25,11 +25,9 @@ _STATUS: Final = ("alertstate", "status", "state", "newstatevalue")
 _STARTED: Final = ("startsat", "starts_at", "started_at", "triggered_at", "activeat")
 _SEVERITY: Final = ("labels.severity", "severity", "priority", "urgency", "level")
 _SUMMARY: Final = ("annotations.summary", "summary", "description", "annotations.description")
-_CHANGE_SUMMARY: Final = ("summary", "title", "description", "message", "campaign", "event", "name")
 _BOT: Final = ("bot_id", "subtype", "is_bot", "bot", "bot_profile.name")
 _RESOLVED: Final = frozenset({"resolved", "ok", "closed", "recovered", "inactive", "normal", "resolve"})
 _NOT_FIRING: Final = frozenset({"pending", "acknowledged", "suppressed", "silenced"})
-_BUSINESS = re.compile(r"campaign|marketing|business|calendar|promo|newsletter|launch", re.IGNORECASE)
 _SAME_EPISODE_NS: Final = NS
 """Notifications of one firing give the same start; sources round it differently, by up to a second."""
 
@@ -110,16 +108,18 @@ def _episodes(starts: list[int]) -> int:
 def changes(events: pa.Table) -> tuple[ChangeFact, ...]:
     """Give the entries of change logs and calendars, in time order."""
     found = []
-    for row in records(events, "change", summary=_CHANGE_SUMMARY):
-        origin = f"{row['source'] or ''} {row['artifact_uri']}"
+    table = events.filter(pc.field("kind") == "change").select(["event_id", "attributes"])
+    columns = {row["event_id"]: dict(row["attributes"] or ()) for row in table.to_pylist()}
+    for row in records(events, "change"):
+        own = columns[row["event_id"]]
         found.append(
             ChangeFact(
                 time=rfc3339(row["time_ns"]),
                 time_ns=row["time_ns"],
                 service=row["service"],
-                summary=str(row["summary"] or row["message"] or "change").strip(),
+                summary=event_title(own, row["message"]) or "change",
                 actor=row["actor"],
-                business=_BUSINESS.search(origin) is not None,
+                business=is_business_event(row["source"], own),
                 event_id=row["event_id"],
             )
         )

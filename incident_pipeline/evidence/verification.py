@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from incident_pipeline.errors import IncidentPipelineError
 
 Outcome = Literal["ok", "failed", "could_not_check"]
-CheckedKind = Literal["seal", "chain", "artifact", "evidence", "sentence", "citation", "derived"]
+CheckedKind = Literal["seal", "chain", "artifact", "evidence", "sentence", "citation", "derived", "rebuilt"]
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class VerificationReport:
         names = {
             "seal": "signatures", "chain": "links to earlier seals", "artifact": "artifacts",
             "evidence": "evidence lists", "sentence": "sentences", "citation": "citations",
-            "derived": "derived values",
+            "derived": "derived values", "rebuilt": "rebuilt files",
         }  # fmt: skip
         parts = [
             f"{counts.get('ok', 0)} of {sum(counts.values())} {names[kind]}"

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from incident_pipeline.evidence.signing import Key
     from incident_pipeline.evidence.vault import Vault
 
-__all__ = ["VerificationReport", "verify_results", "verify_seal"]
+__all__ = ["VerificationReport", "vault_near", "verify_results", "verify_seal"]
 
 
 def verify_results(
@@ -68,7 +68,7 @@ def verify_results(
     folders = _result_folders(path)
     items: list[Checked] = []
     for folder in folders:
-        items += _verify_folder(folder, vault or _vault_near(path), root.keys, with_ledger=True)
+        items += _verify_folder(folder, vault or vault_near(path), root.keys, with_ledger=True)
     return _report([folder.name for folder in folders], items, root)
 
 
@@ -85,7 +85,7 @@ def verify_seal(
     """
     root = load_trust_root(trust_root, folder=config_dir)
     folder = folder.resolve()
-    items = _verify_folder(folder, vault or _vault_near(folder), root.keys, with_ledger=False)
+    items = _verify_folder(folder, vault or vault_near(folder), root.keys, with_ledger=False)
     return _report([folder.name], items, root)
 
 
@@ -115,7 +115,8 @@ def _has_results(path: Path) -> bool:
     return not path.name.startswith(".") and any(file.exists() for file in files)
 
 
-def _vault_near(path: Path) -> Vault | None:
+def vault_near(path: Path) -> LocalVault | None:
+    """Give the vault that lies in a folder of results, or beside it."""
     for folder in (path, path.parent):
         candidate = folder / ".store" / "vault"
         if candidate.is_dir():

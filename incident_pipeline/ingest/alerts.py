@@ -53,7 +53,7 @@ class Alert:
     service: str | None
     labels: Mapping[str, str]
     incident_id: str
-    """`alert-<fingerprint>-<yyyymmddthhmmss>`."""
+    """`alert-<fingerprint>-<yyyymmddthhmmss>`, with `-<fraction>` where the start has one."""
 
     @property
     def run_key(self) -> str:

@@ -18,8 +18,9 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from incident_pipeline.errors import MissingArtifactError
-from incident_pipeline.serialise import write_bytes
+from incident_pipeline.errors import ConfigError, MalformedInputError, MissingArtifactError
+from incident_pipeline.ingest.alerts import MAX_ALERT_BYTES
+from incident_pipeline.serialise import sha256_hex, write_bytes
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,6 +31,9 @@ SETTLE_SECONDS: Final = 0.3
 """Between the two looks at a fresh file that is cut off."""
 _IGNORED: Final = ("README.md",)
 _ASIDE: Final = (".part", ".tmp")
+_MAX_NAME: Final = 200
+"""Bytes: the reason's file name is longer, and 255 is where file systems end."""
+_FOLDERS: Final = 100
 
 
 @dataclass(frozen=True)
@@ -77,16 +81,33 @@ class Inbox:
             MissingArtifactError: it is gone; another process was first.
         """
         moved = self._move(path, "rejected")
-        write_bytes(moved.with_name(f"{moved.name}.reason.txt"), f"{reason.rstrip()}\n".encode())
+        text = f"{reason.rstrip()}\n".encode(errors="backslashreplace")
+        write_bytes(moved.with_name(f"{moved.name}.reason.txt"), text)
         return moved
+
+    def read(self, path: Path) -> bytes:
+        """Read a delivery.
+
+        Raises:
+            MalformedInputError: it is larger than any alert; nothing of it is read.
+            MissingArtifactError: it is gone; another process was first.
+        """
+        try:
+            size = path.stat().st_size
+            if size > MAX_ALERT_BYTES:
+                message = f"{path.name!r}: {size} bytes are too many for an alert."
+                raise MalformedInputError(message, advice="Deliver alerts; keep evidence in bundles.")
+            return path.read_bytes()
+        except FileNotFoundError as error:
+            raise _gone(path) from error
 
     def _move(self, path: Path, folder: str) -> Path:
         source = self.root / path.name
-        target = self.root / folder
-        target.mkdir(parents=True, exist_ok=True)
+        target = self._folder(folder)
+        stem, suffix = _kept_name(path)
         number = 0
         while True:
-            name = path.name if number == 0 else f"{path.stem}-{number}{path.suffix}"
+            name = f"{stem}{suffix}" if number == 0 else f"{stem}-{number}{suffix}"
             try:
                 # A link never replaces a delivery of the same name that came before; a rename would.
                 os.link(source, target / name, follow_symlinks=False)
@@ -94,10 +115,32 @@ class Inbox:
                 number += 1
                 continue
             except FileNotFoundError as error:
-                message = f"{path.name}: is no longer in the inbox."
-                raise MissingArtifactError(message, advice="Another process took it.") from error
+                raise _gone(path) from error
             source.unlink(missing_ok=True)
             return target / name
+
+    def _folder(self, name: str) -> Path:
+        """Make and give a folder; beside a file that was delivered under its name, another one."""
+        for number in range(_FOLDERS):
+            folder = self.root / (name if number == 0 else f"{name}-{number}")
+            with contextlib.suppress(FileExistsError):
+                folder.mkdir(parents=True, exist_ok=True)
+                return folder
+        message = f"{self.root}: files stand where the folder {name!r} should be."
+        raise ConfigError(message, advice="Move them away.")
+
+
+def _kept_name(path: Path) -> tuple[str, str]:
+    """Give stem and suffix to keep a delivery under: its own, unless that leaves a reason file no name."""
+    raw = os.fsencode(path.name)
+    if len(raw) <= _MAX_NAME and path.name.isprintable():
+        return path.stem, path.suffix
+    return sha256_hex(raw)[:16], ".json"
+
+
+def _gone(path: Path) -> MissingArtifactError:
+    message = f"{path.name!r}: is no longer in the inbox."
+    return MissingArtifactError(message, advice="Another process took it.")
 
 
 def _is_cut_off_file(path: Path) -> bool:

@@ -35,8 +35,8 @@ class Instant:
 
     @property
     def compact(self) -> str:
-        """Give the whole seconds as `20260131t235959`, fit for an incident id."""
-        return f"{self.second:%Y%m%dt%H%M%S}"
+        """Give it as `20260131t235959`, with `-5` for a fraction: fit for an incident id."""
+        return f"{self.second:%Y%m%dt%H%M%S}" + (f"-{self.fraction}" if self.fraction else "")
 
 
 def parse_instant(text: str) -> Instant | None:

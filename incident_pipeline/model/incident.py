@@ -26,6 +26,7 @@ ARTIFACT_TYPES: tuple[str, ...] = (
 )  # fmt: skip
 
 _MAX_ID = 64
+_KEY = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 _SHA256 = re.compile(r"(?:sha256:)?([0-9a-fA-F]{64})")
 
 
@@ -89,4 +90,4 @@ def fold_incident_id(incident_id: str) -> str:
 
 def is_incident_key(key: str) -> bool:
     """Tell whether a partition or folder name is one that folding gives: it can't leave its folder."""
-    return fold_incident_id(key) == key if key else False
+    return _KEY.fullmatch(key) is not None

@@ -57,7 +57,6 @@ class TopHypothesis(Frozen):
     rank: int
     summary: str
     sentence_id: str
-    mechanism: str
     component: str
     kind: str
     status: Status

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Annotated, Final
+
+from pydantic import StringConstraints, ValidationError
 
 from incident_pipeline.errors import (
     ConfigError,
+    IncidentPipelineError,
     MalformedInputError,
     MissingArtifactError,
     UnreadableInputError,
@@ -16,9 +18,11 @@ from incident_pipeline.errors import (
 from incident_pipeline.evidence import decode
 from incident_pipeline.ingest import unpack
 from incident_pipeline.model.artifact import Problem
+from incident_pipeline.model.base import Frozen, Lenient
 from incident_pipeline.parsers.artifact import NOTHING_ASSUMED, parse_artifact
 from incident_pipeline.parsers.bundle import ParsedTables, join, undecodable, write_tables
 from incident_pipeline.parsers.source import Assume, Source
+from incident_pipeline.parsers.timestamps import parse_zone
 from incident_pipeline.results import ResultsFolder
 from incident_pipeline.serialise import sha256_hex
 
@@ -36,12 +40,23 @@ def parse_files(
 ) -> ParsedTables:
     """Parse files; a member of an archive (zip, tar) is an artifact whose URI ends in the member's name.
 
+    A file that is not there or can't be read is among the problems, and the others are parsed.
+
     Raises:
-        MissingArtifactError: a file is not there; it is named.
         ConfigError: `assume.tz` is no zone.
     """
-    read = [(path, _read(path)) for path in paths]
-    return _parse_all(read, pin, assume)
+    return _parse_paths(paths, pin, assume)
+
+
+def _parse_paths(paths: Iterable[Path], pin: str | None, assume: Assume) -> ParsedTables:
+    missing: list[Problem] = []
+    read: list[tuple[Path, bytes]] = []
+    for path in paths:
+        try:
+            read.append((path, _read(path)))
+        except MissingArtifactError as error:
+            missing.append(_problem("missing", str(path), error))
+    return _parse_all(read, pin, assume, missing)
 
 
 def parse_cases(cases_jsonl: Path, out: Path) -> tuple[Problem, ...]:
@@ -51,30 +66,30 @@ def parse_cases(cases_jsonl: Path, out: Path) -> tuple[Problem, ...]:
 
     Raises:
         MissingArtifactError: there is no such list of cases.
-        MalformedInputError: a line is no case; it is named.
-        ConfigError: a case's name is no folder name, or its zone is none.
     """
     problems: list[Problem] = []
-    for case in _cases(_read(cases_jsonl), cases_jsonl):
-        missing: list[Problem] = []
-        read: list[tuple[Path, bytes]] = []
-        for name in case["files"]:
-            try:
-                read.append((Path(name), _read(Path(name))))
-            except MissingArtifactError as error:
-                missing.append(_problem("missing", name, error))
-        given = case.get("assume") or {}
-        assume = Assume(tz=given.get("tz"), year=given.get("year"), anchor=given.get("anchor"))
-        parsed = _parse_all(read, case.get("format"), assume)
-        write_tables(parsed, ResultsFolder(out / case["case"]))
-        problems += [*missing, *parsed.problems]
+    for place, case in _cases(_read(cases_jsonl), cases_jsonl):
+        if isinstance(case, UnreadableInputError):
+            problems.append(_problem("malformed", place, case))
+            continue
+        try:
+            if case.assumed.tz is not None:
+                parse_zone(case.assumed.tz)
+            parsed = _parse_paths(case.files, case.format, case.assumed)
+        except ConfigError as error:
+            problems.append(_problem("malformed", place, error))
+            continue
+        write_tables(parsed, ResultsFolder(out / case.case))
+        problems += parsed.problems
     return tuple(problems)
 
 
-def _parse_all(read: Sequence[tuple[Path, bytes]], pin: str | None, assume: Assume) -> ParsedTables:
+def _parse_all(
+    read: Sequence[tuple[Path, bytes]], pin: str | None, assume: Assume, missing: Sequence[Problem]
+) -> ParsedTables:
     """Parse in order of digest; the same bytes twice are one artifact under its first name."""
     parsed: dict[str, ParsedArtifact] = {}
-    extra: list[Problem] = []
+    extra: list[Problem] = [*missing]
     for path, received in sorted(read, key=lambda item: str(item[0])):
         for source, size, data in _artifacts(path, received):
             if source.sha256 in parsed:
@@ -115,27 +130,46 @@ def _decoded(uri: str, received: bytes) -> tuple[Source, int, bytes | Unreadable
     return Source(sha256=digest, uri=uri, encoding=encoding), len(received), data
 
 
-def _cases(data: bytes, path: Path) -> Iterator[dict[str, Any]]:
+class _Given(Frozen):
+    """What a case assumes."""
+
+    tz: str | None = None
+    year: int | None = None
+    anchor: str | None = None
+
+
+class _Case(Lenient):
+    """A line of a list of cases."""
+
+    case: Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^/\\\x00]+$")]
+    files: tuple[Path, ...]
+    format: str | None = None
+    assume: _Given | None = None
+
+    @property
+    def assumed(self) -> Assume:
+        given = self.assume or _Given()
+        return Assume(tz=given.tz, year=given.year, anchor=given.anchor)
+
+
+def _cases(data: bytes, path: Path) -> Iterator[tuple[str, _Case | UnreadableInputError]]:
+    """Give the place of each line, and its case or what is wrong with it."""
     for number, line in enumerate(data.splitlines(), 1):
         if not line.strip():
             continue
+        place = f"{path}, line {number}"
         try:
-            case = json.loads(line)
-        except ValueError as error:
-            message = f"{path}, line {number}: no JSON ({error})."
-            raise MalformedInputError(message, advice="A line is {case, files, format?, assume?}.") from error
-        if (
-            not isinstance(case, dict)
-            or not isinstance(case.get("case"), str)
-            or not isinstance(case.get("files"), list)
-        ):
-            message = f"{path}, line {number}: a case needs `case` and `files`."
-            raise MalformedInputError(message, advice="A line is {case, files, format?, assume?}.")
-        name = case["case"]
-        if name in ("", ".", "..") or "/" in name or "\\" in name or "\0" in name:
-            message = f"{path}, line {number}: {name!r} can't be a folder's name."
-            raise ConfigError(message, advice="Use a name without slashes.")
-        yield case
+            case = _Case.model_validate_json(line)
+            if case.case in (".", ".."):
+                message = f"{place}: {case.case!r} can't be a folder's name."
+                yield place, MalformedInputError(message, advice="Use a name without slashes.")
+                continue
+            yield place, case
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"])
+            message = f"{place}: no case ({where + ': ' if where else ''}{first['msg']})."
+            yield place, MalformedInputError(message, advice="A line is {case, files, format?, assume?}.")
 
 
 def _read(path: Path) -> bytes:
@@ -144,12 +178,13 @@ def _read(path: Path) -> bytes:
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
         message = f"{path}: no such file."
         raise MissingArtifactError(message, advice="Check the path.") from error
-    except OSError as error:
-        message = f"{path}: can't be read ({error.strerror})."
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        message = f"{path}: can't be read ({reason})."
         raise MissingArtifactError(message, advice="Check that the file is readable.") from error
 
 
-def _problem(kind: str, uri: str, error: UnreadableInputError) -> Problem:
+def _problem(kind: str, uri: str, error: IncidentPipelineError) -> Problem:
     return Problem.model_validate(
         {"kind": kind, "uri": uri, "detail": error.message, "advice": error.advice, "exit_code": 3}
     )

@@ -140,7 +140,6 @@ class _Assembler:
                     rank=proposal.rank,
                     summary=summary,
                     sentence_id=row,
-                    mechanism=plain(proposal.mechanism),
                     component=proposal.component,
                     kind=proposal.kind,
                     status=outcome.status,

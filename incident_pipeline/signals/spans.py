@@ -118,7 +118,7 @@ def read_spans(tables: IncidentTables) -> Spans:
     position = np.full(len(keys) + 1, MISSING, dtype=np.int64)
     position[code] = np.arange(len(code))
     parent = position[integers(pc.index_in(parent_key, keys), MISSING)]
-    parent[parent == np.arange(len(parent))] = MISSING
+    parent = _without_circles(parent)
 
     start = integers(table.column("time_ns"))
     end = integers(pc.coalesce(table.column("end_time_ns"), table.column("time_ns")))
@@ -150,6 +150,26 @@ def read_spans(tables: IncidentTables) -> Spans:
         span_code=code,
         span_keys=keys,
     )
+
+
+def _without_circles(parent: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Cut each circle of parents at its earliest span, which then has no parent: such links are damage."""
+    count = len(parent)
+    reached, steps = np.append(parent, MISSING), 1
+    while steps < count and (reached >= 0).any():
+        reached, steps = reached[reached], 2 * steps
+    cut, seen = parent.copy(), set[int]()
+    # After as many steps as there are spans only those on a circle are left. In time order, so the first
+    # one met of a circle is its earliest.
+    for span in np.unique(reached[reached >= 0]).tolist():
+        if span in seen:
+            continue
+        cut[span] = MISSING
+        following = span
+        while following not in seen:
+            seen.add(following)
+            following = int(parent[following])
+    return cut
 
 
 def _canonical(events: pa.Table, rows: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -23,9 +23,10 @@ from incident_pipeline.errors import (
     IncidentIdError,
     IncidentPipelineError,
     MalformedInputError,
+    worst_exit_code,
 )
 from incident_pipeline.evidence.reader import EvidenceReader
-from incident_pipeline.ingest import is_bundle, open_bundle
+from incident_pipeline.ingest import bundle_name, is_bundle, open_bundle
 from incident_pipeline.model.artifact import SealedArtifact, SealedEvidence
 from incident_pipeline.parsers import parse_sealed
 from incident_pipeline.results import ResultsFolder
@@ -33,7 +34,7 @@ from incident_pipeline.serialise import compact_json, sha256_hex, write_json
 from incident_pipeline.signals.tables import IncidentTables
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from incident_pipeline.ingest import Bundle
 
@@ -66,18 +67,15 @@ class EvaluationSummary:
     cases: int
     failures: tuple[tuple[str, str], ...] = ()
     """Name of the case and what went wrong."""
+    exit_code: int = 0
+    """0 when every case was diagnosed, 1 when evidence was altered, else 3."""
     scores: tuple[Score, ...] = ()
     verdicts: dict[str, str] = field(default_factory=dict)
     """Per incident id as folded: the verdict."""
 
-    @property
-    def exit_code(self) -> int:
-        """Give 0 when every case was diagnosed, else 3."""
-        return COULD_NOT_CHECK if self.failures else 0
-
     def as_dict(self) -> dict[str, object]:
         """Give the summary for machines."""
-        return {**asdict(self), "exit_code": self.exit_code}
+        return asdict(self)
 
 
 class _Files:
@@ -105,46 +103,56 @@ def evaluate(
         on_case: told the name of each case and one line about it.
 
     Raises:
-        IncidentIdError: two bundles have ids that fold to the same folder.
-        MalformedInputError: there is no bundle at `cases`.
+        MalformedInputError: there is no bundle at `cases`, or no answer in `truth`.
     """
     bundles = _bundles(cases)
     failures: list[tuple[str, str]] = []
+    codes: set[int] = {0}
     verdicts: dict[str, str] = {}
     for path in bundles:
         try:
             key, verdict, line, problems = _one(path, out, taken=frozenset(verdicts))
-        except IncidentIdError:
-            raise
         except IncidentPipelineError as error:
             line = error.message
             failures.append((path.name, line))
+            codes.add(error.exit_code)
         except _DEFECTS as error:
             line = f"{type(error).__name__}: {error}"
             failures.append((path.name, line))
+            codes.add(COULD_NOT_CHECK)
         else:
             verdicts[key] = verdict
             failures.extend((path.name, problem) for problem in problems)
+            codes |= {COULD_NOT_CHECK} if problems else set()
         if on_case is not None:
             on_case(path.name, line)
     return EvaluationSummary(
         cases=len(bundles),
         failures=tuple(failures),
-        scores=score(out, truth) if truth is not None else (),
+        exit_code=worst_exit_code(codes),
+        scores=score(out, truth, ran={*verdicts, *map(bundle_name, bundles)}) if truth else (),
         verdicts=verdicts,
     )
 
 
-def score(out: Path, truth: Path) -> tuple[Score, ...]:
-    """Score `out/<case>/diagnosis.json` against `truth/<case>.json`, per data set by name."""
+def score(out: Path, truth: Path, *, ran: Collection[str] | None = None) -> tuple[Score, ...]:
+    """Score `out/<case>/diagnosis.json` against `truth/<case>.json`, per data set by name.
+
+    With `ran`, only answers to those cases count; without, an answer whose case never ran is a miss.
+    """
     groups: dict[str, list[float]] = {}
-    for path in sorted(truth.glob("*.json")):
+    answers = sorted(truth.glob("*.json"))
+    if not answers:
+        raise MalformedInputError(f"{truth} holds no answers.", advice="Give a folder of <case>.json files.")
+    for path in answers:
         try:
             answer = json.loads(path.read_bytes())
             roots = [str(cause["component"]) for cause in answer["root_causes"]]
             case, dataset = str(answer.get("case", path.stem)), str(answer.get("dataset", "all"))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise MalformedInputError(f"{path.name} is no answer: it needs `root_causes`.") from error
+        if ran is not None and case not in ran:
+            continue
         groups.setdefault(dataset, []).append(rank_of(_ranking(out / case / "diagnosis.json"), roots))
     return tuple(_score(dataset, ranks) for dataset, ranks in sorted(groups.items()))
 

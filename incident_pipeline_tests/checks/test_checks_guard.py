@@ -3,9 +3,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import duckdb
 import pytest
 
+from incident_pipeline.checks.allowed import FUNCTIONS
 from incident_pipeline.checks.database import CheckNotRunError, IncidentDatabase
+from incident_pipeline.checks.guard import unstable_functions
 from incident_pipeline_tests.checks.check_tables import steady
 
 HOSTILE = {
@@ -48,6 +51,20 @@ HOSTILE = {
     "clock without brackets": "SELECT epoch_ns(current_timestamp) AS value",
     "local time": "SELECT epoch_ns(localtimestamp) AS value",
     "date": "SELECT extract(day FROM current_date) AS value",
+    "age until today": "SELECT length(age(timestamp '2020-01-01')::VARCHAR) AS value",
+    "age in a window": "SELECT max(age(timestamp '2020-01-01')) OVER () AS value FROM events LIMIT 1",
+    "today": "SELECT date_diff('day', DATE '2020-01-01', today()) AS value",
+    "engine": "SELECT length(version()) AS value",
+    "schema of the session": "SELECT length(current_schema()) AS value",
+    "zone of the machine": "SELECT epoch('2020-01-01'::TIMESTAMPTZ) AS value",
+    "zone in a struct": "SELECT epoch(CAST({'t': '2020-01-01'} AS STRUCT(t TIMESTAMPTZ)).t) AS value",
+    "zone of a parsed text": "SELECT epoch(strptime('2020-01-01 +0000', '%Y-%m-%d %z')) AS value",
+    "zone of a column": "SELECT epoch(to_timestamp(0)) AS value",
+    "zone as a word": "SELECT epoch(timestamp '2020-01-01' AT TIME ZONE 'UTC') AS value",
+    "names of aliases": "SELECT 'x'.version() AS value",
+    "function of another schema": "SELECT main.pg_catalog.version() AS value",
+    "dynamic aggregate": "SELECT list_aggr([1, 2], 'histogram_exact') AS value",
+    "name of a type": "SELECT length(CAST('x' AS JSON)::VARCHAR) AS value",
     "chance": "SELECT random() AS value",
     "uuid": "SELECT hash(uuid()) AS value",
     "sample": "SELECT count(*) AS value FROM events USING SAMPLE 10",
@@ -86,6 +103,12 @@ def test_hostile_sql_is_refused_and_writes_nothing(
             "WITH RECURSIVE r AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM r WHERE n < 9) "
             "SELECT max(n) AS value FROM r"
         ),
+        "SELECT corr(time_ns, duration_ns) AS value FROM spans",
+        "SELECT rank() OVER (ORDER BY sum(duration_ns)) AS value FROM spans GROUP BY service LIMIT 1",
+        "SELECT count(*) FILTER (attributes['span.kind'] = 'client') AS value FROM events",
+        "SELECT regexp_matches(lower(service), 'sh.p')::INT AS value FROM spans ORDER BY 1 DESC LIMIT 1",
+        "SELECT date_part('year', make_timestamp(min(time_ns) // 1000)) AS value FROM spans",
+        "SELECT list_sum(list_transform([1, 2, 3], lambda x: x * 2)) AS value",
         "SELECT count(*) AS value FROM events e JOIN artifacts a ON a.sha256 = e.artifact_sha256 -- all\n;",
     ],
 )
@@ -125,3 +148,8 @@ def test_missing_and_excess_parameters_are_errors_of_the_check(database: Inciden
     for parameters in ({}, {"a": 1, "b": 2}):
         with pytest.raises(CheckNotRunError):
             database.query("SELECT $a AS value", parameters)
+
+
+def test_every_function_on_the_list_is_declared_to_give_the_same_answer_always() -> None:
+    with duckdb.connect(":memory:") as connection:
+        assert not FUNCTIONS & unstable_functions(connection)

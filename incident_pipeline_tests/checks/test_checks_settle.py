@@ -18,40 +18,64 @@ from incident_pipeline.checks.settle import (
 )
 from incident_pipeline.model.check import Outcome, Status
 
+CONFIRMING, DISCRIMINATING_KINDS = ("measure", "path", "errors"), ("specific", "precedes")
 outcomes = st.sampled_from(get_args(Outcome))
-findings = st.lists(st.tuples(st.booleans(), outcomes), max_size=9)
+kinds = st.sampled_from((*CONFIRMING, *DISCRIMINATING_KINDS))
+findings = st.lists(st.builds(Finding, kinds, st.booleans(), outcomes), max_size=9)
 priors = st.integers(0, 100)
 
+HOLDS = Finding("measure", True, "holds")
+AGAIN = Finding("path", True, "holds")
+APART = Finding("specific", False, "holds")
 
-def test_the_status_follows_the_decisive_checks() -> None:
-    assert settle_status([(True, "holds"), (True, "holds"), (False, "fails")]) == "supported"
-    assert settle_status([(True, "holds"), (True, "fails")]) == "refuted"
-    assert settle_status([(False, "holds")]) == "inconclusive"
-    assert settle_status([(True, "no_data"), (True, "error")]) == "inconclusive"
+
+def test_support_needs_two_kinds_one_of_which_a_rival_would_fail() -> None:
+    assert settle_status([HOLDS, APART]) == "supported"
+    assert settle_status([HOLDS, Finding("origin", True, "holds")]) == "supported"
+    assert settle_status([HOLDS]) == "inconclusive"
+    assert settle_status([HOLDS, HOLDS]) == "inconclusive"
+    assert settle_status([HOLDS, AGAIN]) == "inconclusive"
+    assert settle_status([APART]) == "inconclusive"
     assert settle_status([]) == "inconclusive"
 
 
-def test_one_check_that_held_is_no_support_while_another_could_not_run() -> None:
-    assert settle_status([(True, "holds"), (True, "no_data")]) == "inconclusive"
-    assert settle_status([(True, "holds"), (True, "holds"), (True, "no_data")]) == "supported"
+def test_a_decisive_check_that_fails_refutes_whatever_else_holds() -> None:
+    assert settle_status([HOLDS, APART, Finding("path", True, "fails")]) == "refuted"
+
+
+def test_a_rival_that_moved_as_much_takes_support_away_but_does_not_refute() -> None:
+    rival = Finding("callees", False, "fails")
+    assert settle_status([HOLDS, rival]) == "inconclusive"
+    assert settle_status([HOLDS, APART, rival]) == "inconclusive"
+    order = Finding("precedes", True, "holds")
+    assert settle_status([HOLDS, APART, order, rival]) == "supported"
+    assert settle_confidence(90, [HOLDS, APART, order, rival]) <= CAP_UNCHECKED
+
+
+def test_checks_that_could_not_run_outweigh_as_many_that_held() -> None:
+    gap = Finding("path", True, "no_data")
+    assert settle_status([HOLDS, APART, gap]) == "inconclusive"
+    assert settle_status([HOLDS, Finding("origin", True, "holds"), gap]) == "supported"
 
 
 def test_figures_as_documented() -> None:
-    assert settle_confidence(50, []) == 40
-    assert settle_confidence(50, [(True, "holds")]) == 65
-    assert settle_confidence(50, [(True, "holds"), (False, "holds")]) == 69
-    assert settle_confidence(50, [(True, "holds"), (False, "fails")]) == 43
-    assert settle_confidence(90, [(True, "fails")]) == 10
-    assert settle_confidence(20, [(True, "fails")]) == 4
-    assert settle_confidence(90, [(True, "holds")] * 4) == CAP
-    assert settle_confidence(90, [(True, "holds"), (True, "holds"), (True, "no_data")]) == CAP_UNCHECKED
+    assert settle_confidence(50, []) == CAP_INCONCLUSIVE
+    assert settle_confidence(50, [HOLDS, APART]) == 76
+    assert settle_confidence(50, [HOLDS, APART, Finding("slow", False, "holds")]) == 78
+    assert settle_confidence(50, [HOLDS, APART, Finding("slow", False, "fails")]) == 50
+    assert settle_confidence(90, [Finding("path", True, "fails")]) == CAP_REFUTED
+    assert settle_confidence(20, [Finding("path", True, "fails")]) == 4
+    assert settle_confidence(90, [HOLDS, AGAIN, APART, Finding("origin", True, "holds")]) == CAP
+    unchecked = Finding("path", True, "no_data")
+    assert settle_confidence(90, [HOLDS, Finding("origin", True, "holds"), unchecked]) == CAP_UNCHECKED
 
 
-@given(priors, findings, st.booleans())
+@given(priors, findings, kinds, st.booleans())
 def test_one_more_failed_check_never_raises_confidence(
-    prior: int, done: list[Finding], decisive: bool
+    prior: int, done: list[Finding], kind: str, decisive: bool
 ) -> None:
-    assert settle_confidence(prior, [*done, (decisive, "fails")]) <= settle_confidence(prior, done)
+    more = [*done, Finding(kind, decisive, "fails")]
+    assert settle_confidence(prior, more) <= settle_confidence(prior, done)
 
 
 @given(priors, findings, st.integers(0, 8))
@@ -59,9 +83,8 @@ def test_a_check_that_fails_instead_of_holding_never_raises_confidence(
     prior: int, done: list[Finding], index: int
 ) -> None:
     if index < len(done):
-        decisive = done[index][0]
-        failed = [*done[:index], (decisive, "fails"), *done[index + 1 :]]
-        held = [*done[:index], (decisive, "holds"), *done[index + 1 :]]
+        failed = [*done[:index], done[index]._replace(outcome="fails"), *done[index + 1 :]]
+        held = [*done[:index], done[index]._replace(outcome="holds"), *done[index + 1 :]]
         assert settle_confidence(prior, failed) <= settle_confidence(prior, held)
 
 
@@ -72,14 +95,13 @@ def test_caps_hold(prior: int, done: list[Finding]) -> None:
     assert 0 <= confidence <= CAP
     assert status != "refuted" or confidence <= CAP_REFUTED
     assert status != "inconclusive" or confidence <= CAP_INCONCLUSIVE
-    if any(decisive and outcome in ("no_data", "error") for decisive, outcome in done):
+    if any(one.decisive and one.outcome in ("no_data", "error") for one in done):
         assert confidence <= CAP_UNCHECKED
 
 
 @given(priors, findings)
 def test_the_order_of_checks_does_not_matter(prior: int, done: list[Finding]) -> None:
-    mixed = sorted(done, key=str)
-    assert settle_confidence(prior, mixed) == settle_confidence(prior, done)
+    assert settle_confidence(prior, sorted(done, key=str)) == settle_confidence(prior, done)
 
 
 @given(priors, priors, findings)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -160,3 +162,103 @@ def test_ui_without_a_home_says_so(arguments: list[str], capsys: pytest.CaptureF
     code, _, err = run(["ui", *arguments], capsys)
     assert code == 2
     assert "dagster.yaml" in err
+
+
+def test_an_earlier_report_is_not_shown_as_the_result_of_a_shorter_run(
+    small_bundle: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["investigate", str(small_bundle), "--out", "results"], capsys)[0] == 0
+    arguments = ["investigate", str(small_bundle), "--out", "results", "--until", "timeline"]
+    code, out, _ = run(arguments, capsys)
+    assert code == 0
+    assert "report.html" not in out
+
+
+def test_names_in_the_evidence_can_not_steer_the_terminal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    extra: list[dict[str, object]] = [{"type": "logs", "uri": "gone\x1b]0;owned\x07[bold]\u202e"}]
+    bundle = small_incident.write(tmp_path / "bundle", extra=extra)
+    code, out, err = run(["investigate", str(bundle), "--out", "results", "--until", "raw_artifacts"], capsys)
+    assert code == 3
+    assert not {"\x07", "\u202e"} & set(out + err)
+    assert "[bold]" in err
+
+
+def test_an_output_folder_that_can_not_be_is_wrong_usage(
+    small_bundle: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("occupied").write_text("a file")
+    code, _, err = run(["investigate", str(small_bundle), "--out", "occupied"], capsys)
+    assert code == 2
+    assert "occupied" in err
+
+
+def test_a_defect_of_ours_does_not_end_like_bad_evidence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise ZeroDivisionError("oops")
+
+    monkeypatch.delenv("INCIDENT_PIPELINE_DEBUG")
+    monkeypatch.setattr("incident_pipeline.evidence.verify.verify_results", broken)
+    code, _, err = run(["verify", "."], capsys)
+    assert code == 3
+    assert "ZeroDivisionError" in err
+    assert "report it" in err
+
+
+@pytest.fixture(scope="module")
+def verified_results(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Results of the small incident with their keys, made once: the folder, and the configuration folder."""
+    root = tmp_path_factory.mktemp("verified")
+    bundle = small_incident.write(root / "bundle")
+    environ = os.environ | {
+        "INCIDENT_PIPELINE_CONFIG_DIR": str(root / "config"),
+        "INCIDENT_PIPELINE_EMBEDDER": "none",
+    }
+    arguments = ["investigate", str(bundle), "--out", str(root / "results")]
+    subprocess.run(
+        [sys.executable, "-m", "incident_pipeline.cli", *arguments],
+        env=environ,
+        check=True,
+        capture_output=True,
+    )
+    return root / "results", root / "config"
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        "events.parquet", "samples.parquet", "series.parquet", "quarantine.parquet", "templates.parquet",
+        "parse_report.json", "timeline.parquet", "timeline.json", "timeline.md", "diagnosis.json",
+        "hypotheses.json", "validated_checks.json", "facts.json", "ledger.json", "postmortem.json",
+        "postmortem.md", "report.html",
+    ],
+)  # fmt: skip
+def test_an_edit_of_any_result_is_refused_and_named(
+    file: str,
+    verified_results: tuple[Path, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    results, config = verified_results
+    monkeypatch.setenv("INCIDENT_PIPELINE_CONFIG_DIR", str(config))
+    copy = tmp_path / "copy"
+    shutil.copytree(results, copy)
+    with (copy / "small-1" / file).open("ab") as opened:
+        opened.write(b"\n")
+    code, out, _ = run(["verify", str(copy)], capsys)
+    assert code == 1
+    assert file in out
+
+
+def test_without_rebuilding_verify_says_what_it_did_not_see(
+    verified_results: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    results, config = verified_results
+    monkeypatch.setenv("INCIDENT_PIPELINE_CONFIG_DIR", str(config))
+    code, out, _ = run(["verify", str(results), "--no-rebuild"], capsys)
+    assert code == 0
+    assert "not rebuilt" in out

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from pathlib import Path
 
 import dagster as dg
@@ -134,3 +135,37 @@ def test_the_other_artifacts_go_on_when_some_are_bad(tmp_path: Path) -> None:
     assert set(said) == {"logs/gone.jsonl", "s3://bucket/logs.gz", "logs/wrong.jsonl", "logs/cut.jsonl.gz"}
     assert all(problem.advice for problem in said.values())
     assert (tmp_path / "out" / "small-1" / "report.html").is_file()
+
+
+def test_other_evidence_under_the_same_id_leaves_no_result_of_the_old(
+    small_bundle: Path, tmp_path: Path
+) -> None:
+    workspace = workspace_at(tmp_path / "out")
+    assert run(workspace, small_bundle).success
+    record = json.loads((small_bundle / "incident.json").read_bytes())
+    (small_bundle / "logs" / "more.jsonl").write_text('{"ts": "2026-01-01T00:00:40Z", "msg": "more"}\n')
+    record["artifacts"].append({"type": "logs", "uri": "logs/more.jsonl"})
+    (small_bundle / "incident.json").write_text(json.dumps(record))
+    assert run(workspace, small_bundle, until="sealed_evidence").success
+    left = {path.name for path in (tmp_path / "out" / "small-1").iterdir()}
+    assert left == {"evidence.json", "manifest.sigstore.json"}
+
+
+def test_problems_are_those_of_this_run_also_when_it_ends_early(small_bundle: Path, tmp_path: Path) -> None:
+    workspace = workspace_at(tmp_path / "out")
+    (small_bundle / "logs" / "app.jsonl").unlink()
+    outcome = run(workspace, small_bundle, until="raw_artifacts")
+    assert outcome.exit_code == 3
+    assert [problem.uri for problem in outcome.problems] == ["logs/app.jsonl"]
+
+
+def test_a_key_that_others_can_read_is_refused_with_its_remedy(small_bundle: Path, tmp_path: Path) -> None:
+    workspace = workspace_at(tmp_path / "out")
+    assert run(workspace, small_bundle, until="sealed_evidence").success
+    key = Path(os.environ["INCIDENT_PIPELINE_CONFIG_DIR"]) / "keys" / "seal.pem"
+    key.chmod(0o644)
+    outcome = run(workspace, small_bundle, until="sealed_evidence")
+    assert (outcome.exit_code, outcome.failed_stage) == (2, "sealed_evidence")
+    assert outcome.message
+    assert "chmod 600" in outcome.message
+    assert "Traceback" not in outcome.message

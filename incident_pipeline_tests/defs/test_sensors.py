@@ -121,3 +121,19 @@ def test_recorded_incidents_become_partitions_once(
     assert keys == sorted(f"inc-2026-{name}" for name in NAMES)
     instance.add_dynamic_partitions("incident", keys)
     assert isinstance(incident_catalogue(context), dg.SkipReason)
+
+
+def test_files_that_can_not_be_moved_or_read_do_not_keep_others_from_their_runs(
+    instance: dg.DagsterInstance, workspace: WorkspaceResource
+) -> None:
+    drop(workspace, "rejected", b"a file where the folder should be")
+    drop(workspace, "n" * 250 + ".json", b"{broken")
+    (Path(workspace.inbox) / "big.json").write_bytes(b"[" + b" " * (17 * 1024**2))
+    drop(workspace, "good.json", small_incident.alert_body("2222222222222222"))
+    result = tick(instance, workspace)
+    assert isinstance(result, dg.SensorResult)
+    assert result.run_requests is not None
+    assert len(result.run_requests) == 1
+    tick(instance, workspace)
+    left = [path.name for path in Path(workspace.inbox).iterdir() if path.is_file()]
+    assert left == ["good.json"]

@@ -14,6 +14,7 @@ from incident_pipeline.model.hypothesis import Diagnosis
 from incident_pipeline.parsers.table import EVENTS, SAMPLES, SERIES
 from incident_pipeline.serialise import canonical_json
 from incident_pipeline.signals.tables import IncidentTables
+from incident_pipeline_tests.checks.check_tables import END, ONSET, Tables
 from incident_pipeline_tests.diagnosis.synthetic_system import Case, build
 
 
@@ -91,3 +92,25 @@ def test_a_start_time_that_can_not_be_one_is_no_start_time(text: str) -> None:
 def test_evidence_text_stays_on_one_short_line() -> None:
     assert shown("a\nb\x1b[31m\tc") == "a b [31m c"
     assert len(shown("x" * 10_000)) == 120
+
+
+def test_a_circle_of_parents_hides_no_failures() -> None:
+    tables = Tables()
+    for second in range(END):
+        bad = second >= ONSET and second % 2 == 0
+        trace = f"{second:032x}"
+        front = tables.span(second, "front", "GET /", trace=trace, failed=bad)
+        shop = tables.span(second + 0.001, "shop", "GET /p", trace=trace, parent=front, failed=bad)
+        tables.events[-2]["parent_span_id"] = shop
+    diagnosis = written(tables.build())
+    assert (diagnosis.verdict, diagnosis.ranking[0].component) == ("incident", "shop")
+
+
+@pytest.mark.parametrize("value", [1e308, -1e308])
+def test_a_broken_exporter_hides_no_peer_that_reports_the_same(value: float) -> None:
+    tables = Tables()
+    tables.measure("queue", "shop", [1.0 + 0.1 * (s % 2) + (40 if s >= ONSET else 0) for s in range(END)])
+    tables.measure("queue", "front", [value] * END)
+    tables.event("alert", ONSET + 5, service="shop", message="slow", attributes={"status": "firing"})
+    diagnosis = written(tables.build())
+    assert (diagnosis.verdict, diagnosis.ranking[0].component) == ("incident", "shop")

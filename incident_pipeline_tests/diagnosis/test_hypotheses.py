@@ -224,9 +224,45 @@ def test_a_ranking_that_names_the_symptom_is_refuted() -> None:
 
 
 def test_a_business_event_is_a_load_hypothesis_and_refuted_when_no_more_came() -> None:
-    tables = changed(shop(), ONSET - 1, None, "campaign=spring channel=mail", "campaign")
+    tables = shop()
+    tables.event("change", ONSET - 1, source="marketing", message="offer=spring channel=mail",
+                 attributes={"offer": "spring", "recipients": "90000"})  # fmt: skip
     ((event, outcome),) = [pair for pair in settle(tables) if "spring" in pair[0].summary]
     assert (event.kind, event.component, outcome.status) == ("load", "front", "refuted")
+
+
+def test_a_change_that_names_no_component_is_no_story_of_load() -> None:
+    tables = changed(shop(), ONSET - 1, None, "rotate TLS certificates on the firewall", "maintenance")
+    ((one, outcome),) = [pair for pair in settle(tables) if "certificates" in pair[0].summary]
+    assert one.kind == "change"
+    assert "load" not in one.summary + one.mechanism
+    assert {test.kind for test in one.tests} == {"follows", "change_nearby", "persists"}
+    assert outcome.status == "supported"
+    late = changed(shop(), ONSET - 25, None, "rotate TLS certificates on the firewall", "maintenance")
+    ((_, outcome),) = [pair for pair in settle(late) if "certificates" in pair[0].summary]
+    assert outcome.status == "inconclusive"
+
+
+def test_logs_alone_give_an_onset_and_a_change_to_suspect() -> None:
+    tables = Tables()
+    for number in range(400):
+        bad = number >= 200
+        message, severity = ("cannot reach ledger", 17) if bad else ("request served", 9)
+        tables.event("log", number, service="api", message=message, severity=severity, mask_id=message)
+    changed(tables, 199, "api", "api 1 -> 2")
+    built = tables.build()
+    diagnosis, hypotheses, checked = investigate(built)
+    assert diagnosis.verdict == "incident"
+    assert diagnosis.onset == "2026-01-01T00:03:20.000Z"
+    found = {one.kind: outcome for one, outcome in joined((diagnosis, hypotheses, checked))}
+    assert found["change"].status == "supported"
+    assert all(check.outcome != "error" for one in checked.hypotheses for check in one.checks)
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_titles_of_checks_hold_no_text_of_the_evidence(fault: str) -> None:
+    titles = [test.title + test.why for one in of_fault(fault)[1].hypotheses for test in one.tests]
+    assert not [title for title in titles if "lookup failed" in title or "\u201c" in title]
 
 
 def test_hostile_text_of_a_change_stays_one_short_line() -> None:

@@ -34,7 +34,7 @@ def test_a_webhook_is_read() -> None:
     assert read.status == "firing"
     assert read.title == "EdgeErrors: edge answers 5xx"
     assert (read.severity, read.service) == ("page", "edge")
-    assert read.incident_id == "alert-e173ad147b50f2ba-20261123t080611"
+    assert read.incident_id == "alert-e173ad147b50f2ba-20261123t080611-547"
     assert read.run_key == "e173ad147b50f2ba:2026-11-23T08:06:11.547Z"
 
 
@@ -130,7 +130,7 @@ def test_any_json_gives_an_alert_or_our_error(body: object) -> None:
 def test_the_bundle_of_an_alert_opens_and_stays_as_it_is(tmp_path: Path) -> None:
     data = webhook(alert())
     path = write_alert_bundle(read_alert(data, "delivery 1.json"), data, tmp_path / "alerts")
-    assert path == tmp_path / "alerts" / "alert-e173ad147b50f2ba-20261123t080611"
+    assert path == tmp_path / "alerts" / "alert-e173ad147b50f2ba-20261123t080611-547"
     bundle = open_bundle(path, tmp_path / "scratch")
     assert bundle.problems == ()
     assert bundle.incident.detected_by == "alertmanager:e173ad147b50f2ba"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from incident_pipeline.errors import ConfigError, MalformedInputError, MissingArtifactError
+from incident_pipeline.errors import ConfigError
 from incident_pipeline.evidence import EvidenceReader
 from incident_pipeline.model.artifact import SealedArtifact
 from incident_pipeline.parsers import Assume, parse_cases, parse_files, parse_sealed, write_tables
@@ -107,8 +107,11 @@ def test_files(tmp_path: Path) -> None:
     assert rows[str(packed)]["artifact_sha256"] == sha256_hex(packed.read_bytes())
     assert rows[str(packed)]["time_ns"] == 1795428000 * 10**9
     assert [(problem.kind, problem.uri) for problem in parsed.problems] == [("duplicate", str(copy))]
-    with pytest.raises(MissingArtifactError, match="nowhere"):
-        parse_files([tmp_path / "nowhere.jsonl"])
+    both = parse_files([tmp_path / "nowhere.jsonl", plain])
+    assert both.events.num_rows == parse_files([plain]).events.num_rows
+    assert [(it.kind, it.uri, it.exit_code) for it in both.problems] == [
+        ("missing", str(tmp_path / "nowhere.jsonl"), 3)
+    ]
     with pytest.raises(ConfigError, match="Mars"):
         parse_files([plain], assume=Assume(tz="Mars"))
 
@@ -150,17 +153,32 @@ def test_cases(tmp_path: Path) -> None:
     assert read_table(tmp_path / "out/two/events.parquet")["time_ns"].to_pylist() == [1795417200 * 10**9]
 
 
-@pytest.mark.parametrize("name", ["", "..", "a/b", "a\\b"])
+@pytest.mark.parametrize("name", ["", "..", "a/b", "a\\b", "n" * 300, "a\0b"])
 def test_a_case_stays_in_its_folder(tmp_path: Path, name: str) -> None:
     cases = tmp_path / "cases.jsonl"
-    cases.write_text(json.dumps({"case": name, "files": []}))
-    with pytest.raises(ConfigError):
-        parse_cases(cases, tmp_path / "out")
+    good = json.dumps({"case": "good", "files": []})
+    cases.write_text(json.dumps({"case": name, "files": []}) + "\n" + good)
+    (problem,) = parse_cases(cases, tmp_path / "out")
+    assert (problem.kind, problem.exit_code) == ("malformed", 3)
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["good"]
 
 
-@pytest.mark.parametrize("line", ["x", "[]", '{"case":"a"}'])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "x",
+        "[]",
+        '{"case":"a"}',
+        '{"case":"a","files":[1]}',
+        '{"case":"a","files":[],"assume":[1]}',
+        '{"case":"a","files":[],"format":5}',
+        '{"case":"a","files":[],"assume":{"tz":"Mars"}}',
+    ],
+)
 def test_a_line_that_is_no_case_is_named(tmp_path: Path, line: str) -> None:
     cases = tmp_path / "cases.jsonl"
-    cases.write_text("\n" + line)
-    with pytest.raises(MalformedInputError, match="line 2"):
-        parse_cases(cases, tmp_path / "out")
+    cases.write_text("\n" + line + '\n{"case":"good","files":[]}\n')
+    (problem,) = parse_cases(cases, tmp_path / "out")
+    assert "line 2" in problem.uri
+    assert problem.advice
+    assert (tmp_path / "out" / "good" / "events.parquet").is_file()

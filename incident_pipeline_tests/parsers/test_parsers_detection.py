@@ -176,6 +176,8 @@ def check_coverage(data: bytes, pin: str | None, kind: str) -> None:
         "csv_table",
     ):
         return  # documents with structure around their records, and a header
+    if any(problem.kind == "empty" for problem in parsed.problems):
+        return  # `null`, `[]` and the like hold nothing to cover, whatever they were pinned to
     left = bytearray(data)
     for start, end in ranges:
         left[start:end] = b" " * (end - start)

@@ -27,3 +27,8 @@ def test_a_wrong_file_is_named_with_advice(tmp_path: Path, text: str, says: str)
     assert says in caught.value.message
     assert str(file) in caught.value.message
     assert caught.value.advice
+
+
+def test_a_named_file_that_is_not_there_is_no_default(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no such configuration file"):
+        Settings.load({"INCIDENT_PIPELINE_CONFIG": str(tmp_path / "gone.toml")})

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from incident_pipeline.errors import IncidentIdError, MalformedInputError
+from incident_pipeline.errors import MalformedInputError
 from incident_pipeline.wargame.evaluate import evaluate, rank_of, score
 from incident_pipeline_tests import small_incident
 
@@ -57,14 +57,17 @@ def test_altered_evidence_fails_its_case(cases: Path, tmp_path: Path) -> None:
     record["artifacts"][0]["hash"] = "sha256:" + "0" * 64
     (cases / "one" / "incident.json").write_text(json.dumps(record))
     summary = evaluate(cases, tmp_path / "out")
-    assert summary.exit_code == 3
+    assert summary.exit_code == 1
     assert not (tmp_path / "out").exists()
 
 
 def test_two_ids_that_fold_alike_are_refused(cases: Path, tmp_path: Path) -> None:
     small_incident.write(cases / "two")
-    with pytest.raises(IncidentIdError, match="folds"):
-        evaluate(cases, tmp_path / "out")
+    small_incident.write(cases / "zoo", incident_id="other")
+    summary = evaluate(cases, tmp_path / "out")
+    assert summary.exit_code == 2
+    assert [name for name, message in summary.failures if "folds" in message] == ["two"]
+    assert "other" in summary.verdicts
 
 
 def test_a_folder_without_bundles_is_refused(tmp_path: Path) -> None:
@@ -81,6 +84,8 @@ def test_scores_are_given_per_data_set(cases: Path, tmp_path: Path) -> None:
     answer = {"case": folded, "dataset": "small", "root_causes": [{"component": "stock", "kind": "service"}]}
     (truth / f"{folded}.json").write_text(json.dumps(answer))
     (truth / "missing.json").write_text(json.dumps(answer | {"case": "missing", "dataset": "other"}))
+    (truth / "never-asked.json").write_text(json.dumps(answer | {"case": "never-asked", "dataset": "third"}))
+    (cases / "missing.tar.gz").write_bytes(b"no archive")
     small, other = sorted(
         evaluate(cases, tmp_path / "out", truth=truth).scores, key=lambda s: s.dataset != "small"
     )

@@ -215,7 +215,8 @@ def _bands(inputs: DraftInputs, name: str, scale: TimeScale) -> list[Band]:
             if not isinstance(start, int) or not isinstance(end, int) or not scale.shows(start):
                 continue
             x = scale.x(start)
-            title = f"{plain(reason.detail)}: {clock(start)} to {clock(max(start, end))} UTC"
+            # A label, no statement: what was found stands in sentences with their evidence.
+            title = f"{reason.term.replace('_', ' ')}: {clock(start)} to {clock(max(start, end))} UTC"
             found.append(Band(x, max(round(scale.x(max(start, end)) - x, 1), 3.0), title))
     return sorted(_distinct(found), key=lambda band: (band.x, -band.width))[:2]
 
