@@ -165,12 +165,14 @@ def event_then_failures(event_ns: int, windows: Windows) -> CheckSpec:
         """
 WITH first AS (
   SELECT min(end_time_ns) FILTER (failed) AS failure FROM spans
-  WHERE entry AND parent_service IS NULL AND role = 'incident' AND time_ns >= $event_ns AND time_ns < $incident_to
+  WHERE entry AND parent_service IS NULL AND role = 'incident'
+    AND time_ns >= $event_ns AND time_ns < $incident_to
 ), counted AS (
   SELECT count(*) FILTER (end_time_ns < failure) AS healthy_first, min(failure) AS failure,
          avg(failed::INT) FILTER (end_time_ns >= failure) AS share_since
   FROM spans, first
-  WHERE entry AND parent_service IS NULL AND role = 'incident' AND time_ns >= $event_ns AND time_ns < $incident_to
+  WHERE entry AND parent_service IS NULL AND role = 'incident'
+    AND time_ns >= $event_ns AND time_ns < $incident_to
 )
 SELECT CASE WHEN failure IS NOT NULL THEN power(1 - least(share_since, 0.999), healthy_first) END AS value,
        healthy_first, share_since, (failure - $event_ns) / 1e9 AS seconds_to_first_failure
@@ -189,7 +191,8 @@ def event_persists(event_ns: int, windows: Windows) -> CheckSpec:
         "Requests go on failing while nothing undoes the event",
         """
 WITH work AS (
-  SELECT time_ns, failed FROM spans WHERE entry AND parent_service IS NULL AND role = 'incident' AND time_ns >= $event_ns
+  SELECT time_ns, failed FROM spans
+  WHERE entry AND parent_service IS NULL AND role = 'incident' AND time_ns >= $event_ns
 ), ends AS (
   SELECT min(time_ns) FILTER (failed) AS first_failure, max(time_ns) FILTER (failed) AS last_failure FROM work
 ), counted AS (

@@ -381,3 +381,36 @@ def test_every_check_runs_binds_what_it_names_and_says_why_it_matters(
     result = outcome(Tables(), spec)
     assert result.outcome != "error", result.explanation
     assert outcome(moving(), spec).outcome != "error"
+
+
+def test_a_path_that_changed_as_much_elsewhere_is_not_specific() -> None:
+    tables = paths(before=0.1, during=0.6)
+    for number in range(4 * END):
+        trace = f"c{number:031x}"
+        span = tables.span(number / 4, "cart", "GET /c", trace=trace)
+        if number / 4 >= ONSET:
+            tables.span(number / 4, "cart", "SELECT", trace=trace, parent=span, kind="client", peer="db")
+    assert outcome(tables, path_checks.path_is_specific("cart", (), WINDOWS)).outcome == "holds"
+    assert outcome(tables, path_checks.path_is_specific("shop", (), WINDOWS)).outcome == "fails"
+    alone = path_checks.path_is_specific("shop", ("cart",), WINDOWS)
+    assert outcome(tables, alone).outcome == "no_data"
+
+
+def test_a_burst_is_no_lasting_change_of_path() -> None:
+    tables = Tables()
+    for number in range(4 * END):
+        at, trace = number / 4, f"{number:032x}"
+        span = tables.span(at, "shop", "GET /p", trace=trace)
+        if ONSET <= at < ONSET + 10:
+            tables.event("log", at, service="shop", message="x", mask_id="m1", trace_id=trace, span_id=span)
+    assert outcome(tables, path_checks.path_changed(FEATURES[0], WINDOWS, more=True)).outcome == "fails"
+
+
+def test_errors_in_another_log_as_much_are_not_specific() -> None:
+    tables = Tables()
+    for second in range(END):
+        for service, share in (("api", 1), ("cart", 2)):
+            bad = second >= ONSET and second % share == 0
+            tables.event("log", second, service=service, message="m", severity=17 if bad else 9)
+    assert outcome(tables, path_checks.errors_are_specific("api", (), WINDOWS)).outcome == "holds"
+    assert outcome(tables, path_checks.errors_are_specific("cart", (), WINDOWS)).outcome == "fails"
