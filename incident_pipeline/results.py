@@ -25,6 +25,11 @@ class ResultsFolder:
         return self.root / "manifest.sigstore.json"
 
     @property
+    def seal_log(self) -> Path:
+        """The seal's place in the transparency log: inclusion proof and checkpoint."""
+        return self.root / "seal.log.json"
+
+    @property
     def evidence(self) -> Path:
         """What was sealed, as `model.artifact.SealedEvidence`: what later stages read."""
         return self.root / "evidence.json"
@@ -58,6 +63,26 @@ class ResultsFolder:
     def templates(self) -> Path:
         """Log templates with counts and examples."""
         return self.root / "templates.parquet"
+
+    @property
+    def redaction(self) -> Path:
+        """The card of the redacted view: digests, counts, ruleset."""
+        return self.root / "redaction.json"
+
+    @property
+    def redacted(self) -> Path:
+        """The redacted views of the artifacts with their span maps, and the redacted tables."""
+        return self.root / "redacted"
+
+    @property
+    def redacted_events(self) -> Path:
+        """The event table with tokens in its texts."""
+        return self.redacted / "events.parquet"
+
+    @property
+    def redacted_series(self) -> Path:
+        """The series with tokens in their labels."""
+        return self.redacted / "series.parquet"
 
     @property
     def index(self) -> Path:

@@ -21,13 +21,11 @@ def attempt(stage: Callable[[], Result]) -> Result:
     """Run a stage; give its result or fail the step with a message that says what to do."""
     try:
         return stage()
-    except ServiceError:
-        raise
     except IncidentPipelineError as error:
         raise dg.Failure(
             description=error.diagnostics(),
             metadata={"exit_code": error.exit_code},
-            allow_retries=False,
+            allow_retries=isinstance(error, ServiceError),
         ) from error
 
 
