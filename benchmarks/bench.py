@@ -1,6 +1,6 @@
 """What `make bench` runs: stage costs on the recordings, ratios against named baselines, and full counts.
 
-    python benchmarks/bench.py [SECTION...]     sections: chain parse hash search hostile
+    python benchmarks/bench.py [SECTION...]     sections: chain parse hash search redaction hostile
 
 Ratios are CPU over CPU on the same bytes in one run, median of five, interleaved; absolutes are context.
 `hostile` runs the property tests with many more examples than the test suite does.
@@ -16,17 +16,20 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 import orjson
+import redaction_corpus
 
 from incident_pipeline import stages
 from incident_pipeline.evidence import EvidenceReader
 from incident_pipeline.parsers import Source, parse_artifact
 from incident_pipeline.progress import listening
+from incident_pipeline.redaction import find
 from incident_pipeline.retrieval import load_embedder, search
 from incident_pipeline.settings import Settings
 from incident_pipeline.workspace import Workspace
@@ -127,6 +130,26 @@ def searching(prepared: Prepared) -> None:
     print(f"  hybrid query, top 30: {statistics.median(spent) * 1000:.0f} CPU-ms")
 
 
+def redaction(prepared: Prepared) -> None:
+    """Show precision and recall on the seeded corpus, the speed, and what is found in the recordings."""
+    corpus, planted = redaction_corpus.build(2026, 200)
+    scores, missed = redaction_corpus.score(corpus, planted)
+    print(f"  {'kind':<16} {'planted':>7} {'recall':>7} {'found':>6} {'precision':>9}")
+    for kind, one in scores.items():
+        print(f"  {kind:<16} {one.planted:>7} {one.recall:>7.3f} {one.found:>6} {one.precision:>9.3f}")
+    forms = sorted({(one.kind, one.form) for one in missed})
+    print("  missed forms: " + "; ".join(f"{kind}: {form}" for kind, form in forms))
+    for key in prepared.keys:
+        folder = prepared.workspace.folder(key)
+        evidence = stages.sealed(folder)
+        reader = EvidenceReader(prepared.workspace.vault(), evidence.artifacts)
+        data = [reader.decoded(artifact.sha256) for artifact in evidence.artifacts]
+        seconds = cpu(lambda data=data: [find(one) for one in data])
+        kinds = Counter(found.kind for one in data for found in find(one))
+        size = sum(map(len, data)) / 1e6
+        print(f"  {key}: {size:.1f} MB, {size / seconds:.1f} MB per CPU-s, {dict(sorted(kinds.items()))}")
+
+
 def hostile(_: Prepared) -> None:
     """Run the property, flip and kill tests with the full counts."""
     environ = os.environ | {"HYPOTHESIS_PROFILE": "full"}
@@ -141,6 +164,7 @@ SECTIONS: dict[str, Callable[[Prepared], None]] = {
     "parse": parse,
     "hash": hashing,
     "search": searching,
+    "redaction": redaction,
     "hostile": hostile,
 }
 

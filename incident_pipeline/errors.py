@@ -4,14 +4,20 @@
     ├── EvidenceError                the evidence is bad (exit 1)
     │   ├── HashMismatchError        bytes differ from the digest given or sealed
     │   ├── SignatureError           a seal's signature does not hold
-    │   └── SealError                a seal's content contradicts itself or the vault
+    │   ├── TimestampError           a seal's time stamp does not hold, or contradicts the seal
+    │   ├── EncryptionError          encrypted evidence, or its wrapped key, was altered or swapped
+    │   ├── SealError                a seal's content contradicts itself or the vault
+    │   └── LogError                 the transparency log contradicts itself, a seal or a pin
     ├── UnreadableInputError         cannot tell: something asked for could not be read (exit 3)
     │   ├── MissingArtifactError     a named artifact is not there or out of reach
     │   ├── UnsafeArchiveError       an archive escapes its folder or is a bomb
     │   ├── MalformedInputError      a file is not what it claims to be
+    │   ├── DataKeyError             encrypted evidence whose key is not at hand
+    │   ├── ErasedEvidenceError      evidence that was erased or disposed of under authority
     │   └── TrustRootMissingError    nothing outside the evidence says whom to trust
     ├── ServiceError                 an outside service failed: try again (exit 3)
     └── ConfigError                  the command or its configuration is wrong (exit 2)
+        ├── LegalHoldError           a legal hold forbids what was asked for
         └── IncidentIdError          an incident id can't be used, or two fold alike
 
 "Could not check" is never "verified": the families have different exit codes and never mix. Names end in
@@ -63,8 +69,24 @@ class SignatureError(EvidenceError):
     default_advice = "Do not rely on this seal. Ask its signer for the original, or seal the evidence anew."
 
 
+class EncryptionError(EvidenceError):
+    """Encrypted evidence, or the wrapped key to it, was altered or swapped."""
+
+
+class TimestampError(EvidenceError):
+    """A seal's time stamp does not hold, or contradicts what the seal says."""
+
+    default_advice = "Do not rely on when this was sealed. Ask its signer for the original."
+
+
 class SealError(EvidenceError):
     """A seal's content contradicts itself or the vault it describes."""
+
+
+class LogError(EvidenceError):
+    """The transparency log contradicts itself, a seal, or a checkpoint somebody kept."""
+
+    default_advice = "Keep the vault as it is and compare it with a copy: its history was changed."
 
 
 class UnreadableInputError(IncidentPipelineError):
@@ -92,6 +114,18 @@ class MalformedInputError(UnreadableInputError):
     default_advice = "Export the file again; if it was cut off in transfer, copy it again."
 
 
+class DataKeyError(UnreadableInputError):
+    """Encrypted evidence can't be read because the key to it is not at hand."""
+
+    default_advice = "Use the configuration folder, or the KMS key, of the installation that sealed it."
+
+
+class ErasedEvidenceError(UnreadableInputError):
+    """Evidence can't be read any more because it was erased, or disposed of, under authority."""
+
+    default_advice = "The signed custody entry says who decided it and why; nothing brings it back."
+
+
 class TrustRootMissingError(UnreadableInputError):
     """Nothing outside the evidence says whose signature counts."""
 
@@ -112,6 +146,12 @@ class ConfigError(IncidentPipelineError):
 
     exit_code = 2
     default_advice = "See `incident-pipeline --help`."
+
+
+class LegalHoldError(ConfigError):
+    """A legal hold forbids what was asked for."""
+
+    default_advice = "Release the hold first: `incident-pipeline retention release`."
 
 
 class IncidentIdError(ConfigError):

@@ -124,11 +124,17 @@ def _execute(
 def _resource_config(workspace: Workspace) -> dict[str, str]:
     return {
         "out": str(workspace.out),
-        "vault": str(workspace.vault_root),
+        "vault": workspace.vault_setting,
+        "vault_mode": workspace.vault_mode,
+        "vault_retention_days": workspace.vault_retention_days,
         "inbox": str(workspace.inbox),
         "incidents": str(workspace.incidents),
         "embedder": workspace.embedder,
         "config_dir": str(workspace.config_dir or ""),
+        "signer": workspace.signer,
+        "tsa": workspace.tsa,
+        "tsa_url": workspace.tsa_url,
+        "encryption": workspace.encryption,
     }
 
 

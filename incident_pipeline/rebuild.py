@@ -12,6 +12,7 @@ import base64
 import json
 import shutil
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -25,8 +26,8 @@ from incident_pipeline.workspace import Workspace
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from incident_pipeline.evidence import LocalVault
     from incident_pipeline.evidence.verification import Outcome
+    from incident_pipeline.settings import Settings
 
 _Stage = tuple[str, "Callable[[Workspace, str], object]"]
 _STAGES: Final[tuple[_Stage, ...]] = (
@@ -39,16 +40,19 @@ _STAGES: Final[tuple[_Stage, ...]] = (
 """The file that tells whether a stage ran, and the stage."""
 
 
-def compare(results: Path, vault: LocalVault) -> tuple[Checked, ...]:
-    """Rebuild the results at `results` from `vault` and compare every derived file that is there.
+def compare(results: Path, settings: Settings) -> tuple[Checked, ...]:
+    """Rebuild the results at `results` and compare every derived file that is there.
 
     Call it only after the seal was verified: what was sealed is taken from `evidence.json`.
+
+    Args:
+        results: the results folder of one incident.
+        settings: of the installation that made them; `vault` says where the sealed bytes are.
     """
     given = ResultsFolder(results)
     with tempfile.TemporaryDirectory(prefix="incident-pipeline-") as name:
-        place = Workspace(
-            out=Path(name), vault_root=vault.root, inbox=Path(name), incidents=Path(name), embedder="none"
-        )
+        settings = replace(settings, embedder="none")
+        place = replace(Workspace.from_settings(settings, out=Path(name)), signs=False)
         made = place.folder(stages.sealed(given).incident_key)
         made.root.mkdir()
         shutil.copyfile(given.evidence, made.evidence)
@@ -60,7 +64,7 @@ def compare(results: Path, vault: LocalVault) -> tuple[Checked, ...]:
             except IncidentPipelineError as error:
                 outcome: Outcome = "failed" if error.exit_code == 1 else "could_not_check"
                 return (Checked(results.name, "rebuilt", getattr(given, file).name, outcome, error.message),)
-        files = [path for path in made.derived if path not in (made.index, made.chunks)]
+        files = [path for path in made.derived if path.suffix and path not in (made.index, made.chunks)]
         return tuple(
             _compare(results, path.name, path.read_bytes() if path.is_file() else None) for path in files
             if path.is_file() or (results / path.name).exists()

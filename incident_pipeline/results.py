@@ -31,8 +31,13 @@ class ResultsFolder:
             self.events, self.samples, self.series, self.quarantine, self.parse_report, self.templates,
             self.index, self.chunks, self.timeline_table, self.timeline, self.narrative, self.diagnosis,
             self.hypotheses, self.validated_checks, self.facts, self.ledger, self.postmortem,
-            self.postmortem_text, self.report,
+            self.postmortem_text, self.report, self.redaction, self.redacted, self.root / "derivations",
         )  # fmt: skip
+
+    @property
+    def seal_log(self) -> Path:
+        """The seal's place in the transparency log: inclusion proof and checkpoint."""
+        return self.root / "seal.log.json"
 
     @property
     def evidence(self) -> Path:
@@ -68,6 +73,26 @@ class ResultsFolder:
     def templates(self) -> Path:
         """Log templates with counts and examples."""
         return self.root / "templates.parquet"
+
+    @property
+    def redaction(self) -> Path:
+        """The card of the redacted view: digests, counts, ruleset."""
+        return self.root / "redaction.json"
+
+    @property
+    def redacted(self) -> Path:
+        """The redacted views of the artifacts with their span maps, and the redacted tables."""
+        return self.root / "redacted"
+
+    @property
+    def redacted_events(self) -> Path:
+        """The event table with tokens in its texts."""
+        return self.redacted / "events.parquet"
+
+    @property
+    def redacted_series(self) -> Path:
+        """The series with tokens in their labels."""
+        return self.redacted / "series.parquet"
 
     @property
     def index(self) -> Path:

@@ -10,14 +10,17 @@ from __future__ import annotations
 import hashlib
 import shutil
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from incident_pipeline.checks import run_checks
 from incident_pipeline.diagnosis import diagnose, propose
 from incident_pipeline.drafting import DraftInputs, draft
 from incident_pipeline.errors import MissingArtifactError
-from incident_pipeline.evidence import EvidenceReader, load_or_create_local_signer, seal
+from incident_pipeline.evidence import Access, EvidenceReader, open_sealer, seal
+from incident_pipeline.evidence.manifest import read_signed
 from incident_pipeline.evidence.verify import verify_seal
+from incident_pipeline.export import write_derivation
 from incident_pipeline.ingest import open_bundle
 from incident_pipeline.model.artifact import Problem, SealedEvidence
 from incident_pipeline.model.hypothesis import Hypotheses
@@ -25,19 +28,28 @@ from incident_pipeline.parsers import parse_sealed, write_tables
 from incident_pipeline.parsers.table import write_table
 from incident_pipeline.postmortem import assemble, render_html, render_markdown
 from incident_pipeline.progress import report as say
+from incident_pipeline.redaction import (
+    RedactionMap,
+    Rules,
+    ensure_redacted,
+    load_or_create_token_key,
+    read_redacted,
+    redact_record,
+)
 from incident_pipeline.retrieval import build_index, load_embedder, make_chunks
 from incident_pipeline.serialise import compact_json, sha256_hex, write_bytes, write_json
 from incident_pipeline.signals import mine_templates
-from incident_pipeline.signals.tables import IncidentTables
 from incident_pipeline.timeline import build_timeline, narrative
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import datetime
     from pathlib import Path
 
+    from incident_pipeline.evidence import WatchedVault
     from incident_pipeline.evidence.verify import VerificationReport
+    from incident_pipeline.model.redaction import Redaction
     from incident_pipeline.results import ResultsFolder
+    from incident_pipeline.signals.tables import IncidentTables
     from incident_pipeline.workspace import Workspace
 
 STAGES: Final = (
@@ -89,19 +101,37 @@ def seal_evidence(workspace: Workspace, key: str, *, now: datetime) -> StageRepo
     `now` is the time of sealing; it stands in the signed manifest only, never in a compared file.
     """
     say(key, "sealed_evidence", "")
-    signer = load_or_create_local_signer(workspace.config_dir)
+    sealer = open_sealer(
+        signer=workspace.signer,
+        tsa=workspace.tsa,
+        tsa_url=workspace.tsa_url,
+        folder=workspace.config_dir,
+        now=now,
+    )
+    signer = sealer.opened
     folder = workspace.folder(key)
+    vault = workspace.evidence_vault(key)
     with workspace.scratch() as scratch:
         bundle = open_bundle(workspace.source(key), scratch)
-        sealed = seal(bundle, workspace.vault(), signer.signer, now=now)
+        sealed = seal(
+            bundle,
+            vault,
+            signer.signer,
+            now=now,
+            trusted=sealer.trusted,
+            authority=sealer.authority,
+        )
     _discard_results_of_other_evidence(folder, sealed.evidence)
     write_bytes(folder.manifest, sealed.manifest)
+    write_bytes(folder.seal_log, sealed.log_proof)
     write_json(folder.evidence, sealed.evidence)
     state = "new seal" if sealed.created else "seal stands"
     line = f"{state} {sealed.sequence}, root {sealed.evidence.evidence_root[:12]}, key {signer.keyid[:12]}"
+    line += f" ({signer.kind})"
     line += _problem_tail(sealed.evidence.problems)
-    if signer.created:
-        line += f"; made a signing key in {signer.key_path.parent}, back up {signer.trust_path}"
+    line += "".join(f"; {notice}" for notice in sealer.notices)
+    if vault.keyring.made:
+        line += f"; made the key-encryption key {vault.keyring.made}: without a copy, its loss loses all"
     say(key, "sealed_evidence", line, sealed.evidence.problems)
     return StageReport(
         line=line,
@@ -110,7 +140,9 @@ def seal_evidence(workspace: Workspace, key: str, *, now: datetime) -> StageRepo
         facts={
             "evidence_root": sealed.evidence.evidence_root,
             "key_id": signer.keyid,
+            "time": "stamped" if read_signed(sealed.manifest).timestamps else "no time stamp",
             "manifest_sha256": sha256_hex(sealed.manifest),
+            **_derived(workspace, key, "sealed_evidence"),
         },
         problems=sealed.evidence.problems,
     )
@@ -118,8 +150,13 @@ def seal_evidence(workspace: Workspace, key: str, *, now: datetime) -> StageRepo
 
 def check_seal(workspace: Workspace, key: str) -> VerificationReport:
     """Verify signature and bytes of an incident's seal; the blocking check between sealing and parsing."""
+    artifacts = sealed(workspace.folder(key)).artifacts
+    workspace.access_log().append(
+        Access(key, "digests_match", artifact.sha256, "pipeline run") for artifact in artifacts
+    )
+    vault = workspace.evidence_vault(key)
     return verify_seal(
-        workspace.folder(key).root, vault=workspace.vault(), trust_root=None, config_dir=workspace.config_dir
+        workspace.folder(key).root, vault=vault, trust_root=None, config_dir=workspace.config_dir
     )
 
 
@@ -128,7 +165,7 @@ def parse_events(workspace: Workspace, key: str) -> StageReport:
     say(key, "parsed_events", "")
     folder = workspace.folder(key)
     evidence = sealed(folder)
-    parsed = parse_sealed(EvidenceReader(workspace.vault(), evidence.artifacts), evidence.artifacts)
+    parsed = parse_sealed(_reader(workspace, folder, "parsed_events"), evidence.artifacts)
     write_tables(parsed, folder)
     write_table(folder.templates, mine_templates(parsed.events))
     counts = {
@@ -143,7 +180,11 @@ def parse_events(workspace: Workspace, key: str) -> StageReport:
         line=line,
         data_version=_digest_of(folder.events, folder.samples, folder.series, folder.quarantine),
         counts=counts,
-        facts={"events_sha256": file_sha256(folder.events), "samples_sha256": file_sha256(folder.samples)},
+        facts={
+            "events_sha256": file_sha256(folder.events),
+            "samples_sha256": file_sha256(folder.samples),
+            **_derived(workspace, key, "parsed_events"),
+        },
         problems=parsed.problems,
     )
 
@@ -152,15 +193,34 @@ def embed(workspace: Workspace, key: str) -> StageReport:
     """Index the distinct things of an incident for retrieval: `embeddings`. Degrades to full text."""
     say(key, "embeddings", "")
     folder = workspace.folder(key)
-    chunks = make_chunks(tables(folder))
+    redaction, tables = _redacted(workspace, key)
+    chunks = make_chunks(tables)
     built = build_index(chunks, folder, load_embedder(workspace.embedder))
     line = f"{built.chunks:,} chunks, {built.mode}" + (f" ({built.note})" if built.note else "")
+    line += f"; {sum(redaction.counts.values()):,} stretches redacted"
     say(key, "embeddings", line)
     return StageReport(
         line=line,
         data_version=built.data_version[:16],
-        counts={"chunks": built.chunks, "embedded": built.embedded},
-        facts={"mode": built.mode, "embedder": built.embedder, "weights_sha256": built.weights_sha256 or ""},
+        counts={
+            "chunks": built.chunks,
+            "embedded": built.embedded,
+            **{f"redacted {kind}": count for kind, count in redaction.counts.items()},
+        },
+        facts={
+            "mode": built.mode,
+            "embedder": built.embedder,
+            "weights_sha256": built.weights_sha256 or "",
+            **_derived(
+                workspace,
+                key,
+                "embeddings",
+                mode=built.mode,
+                weights_sha256=built.weights_sha256 or "",
+                redaction_ruleset=redaction.ruleset,
+                redaction_key_id=redaction.key_id,
+            ),
+        },
     )
 
 
@@ -168,7 +228,7 @@ def order_timeline(workspace: Workspace, key: str) -> StageReport:
     """Put all events in order and pick the key entries: `timeline`."""
     say(key, "timeline", "")
     folder = workspace.folder(key)
-    built = build_timeline(tables(folder))
+    built = build_timeline(_redacted(workspace, key)[1])
     write_table(folder.timeline_table, built.table)
     write_json(folder.timeline, built.timeline)
     write_bytes(folder.narrative, narrative(built.timeline).encode())
@@ -181,7 +241,11 @@ def order_timeline(workspace: Workspace, key: str) -> StageReport:
         line=line,
         data_version=built.timeline.merkle_root[:16],
         counts={"entries": shown, "events": total, "merged": merged, "untimed": built.timeline.untimed},
-        facts={"merkle_root": built.timeline.merkle_root, "timeline_sha256": file_sha256(folder.timeline)},
+        facts={
+            "merkle_root": built.timeline.merkle_root,
+            "timeline_sha256": file_sha256(folder.timeline),
+            **_derived(workspace, key, "timeline"),
+        },
     )
 
 
@@ -189,7 +253,9 @@ def rank_hypotheses(workspace: Workspace, key: str) -> StageReport:
     """Rank the components and propose hypotheses: `hypotheses`."""
     say(key, "hypotheses", "")
     folder = workspace.folder(key)
-    reader, data = _reader(workspace, folder), tables(folder)
+    data = _redacted(workspace, key)[1]
+    vault = _watched(workspace, folder, "hypotheses")
+    reader = EvidenceReader(vault, data.evidence.artifacts, RedactionMap.read(folder))
     diagnosis = diagnose(data, reader)
     proposed = propose(diagnosis, data, reader)
     write_json(folder.diagnosis, diagnosis)
@@ -202,7 +268,12 @@ def rank_hypotheses(workspace: Workspace, key: str) -> StageReport:
         line=line,
         data_version=_digest_of(folder.diagnosis, folder.hypotheses),
         counts={"components": len(diagnosis.ranking), "hypotheses": len(proposed.hypotheses)},
-        facts={"verdict": diagnosis.verdict, "leading": leading, "onset": diagnosis.onset or "unknown"},
+        facts={
+            "verdict": diagnosis.verdict,
+            "leading": leading,
+            "onset": diagnosis.onset or "unknown",
+            **_derived(workspace, key, "hypotheses"),
+        },
     )
 
 
@@ -211,8 +282,12 @@ def validate(workspace: Workspace, key: str) -> StageReport:
     say(key, "validated_checks", "")
     folder = workspace.folder(key)
     proposed = Hypotheses.model_validate_json(folder.hypotheses.read_bytes())
-    inputs = {path.name: file_sha256(path) for path in (folder.events, folder.samples, folder.series)}
-    checked = run_checks(tables(folder), proposed, inputs, _reader(workspace, folder))
+    data = _redacted(workspace, key)[1]
+    read = (folder.redacted_events, folder.samples, folder.redacted_series)
+    inputs = {path.relative_to(folder.root).as_posix(): file_sha256(path) for path in read}
+    vault = _watched(workspace, folder, "validated_checks")
+    reader = EvidenceReader(vault, data.evidence.artifacts, RedactionMap.read(folder))
+    checked = run_checks(data, proposed, inputs, reader)
     write_json(folder.validated_checks, checked)
     counts = dict.fromkeys(("supported", "refuted", "inconclusive"), 0)
     for hypothesis in checked.hypotheses:
@@ -224,7 +299,10 @@ def validate(workspace: Workspace, key: str) -> StageReport:
         line=line,
         data_version=_digest_of(folder.validated_checks),
         counts={"checks": ran, **counts},
-        facts={"validated_checks_sha256": file_sha256(folder.validated_checks)},
+        facts={
+            "validated_checks_sha256": file_sha256(folder.validated_checks),
+            **_derived(workspace, key, "validated_checks"),
+        },
     )
 
 
@@ -232,8 +310,9 @@ def write_postmortem(workspace: Workspace, key: str) -> StageReport:
     """Draft, assemble and render: `postmortem`."""
     say(key, "postmortem", "")
     folder = workspace.folder(key)
-    evidence = sealed(folder)
-    inputs = DraftInputs.read(folder, evidence, workspace.vault())
+    _redacted(workspace, key)
+    evidence = redact_record(sealed(folder), load_or_create_token_key(workspace.config_dir))
+    inputs = DraftInputs.read(folder, evidence, _watched(workspace, folder, "postmortem"))
     # The counts and times that sentences state, so that a reader can look each one up.
     write_json(folder.facts, inputs.facts)
     written, ledger = assemble(inputs, draft(inputs))
@@ -254,6 +333,7 @@ def write_postmortem(workspace: Workspace, key: str) -> StageReport:
             "citations": honesty.citations,
             "refused_statements": honesty.refused_statements,
         },
+        facts={**_derived(workspace, key, "postmortem", drafter="deterministic")},
     )
 
 
@@ -267,19 +347,6 @@ def sealed(folder: ResultsFolder) -> SealedEvidence:
         advice = "Materialize sealed_evidence for this incident first."
         raise MissingArtifactError(f"{folder.root.name}: no sealed evidence.", advice=advice)
     return SealedEvidence.model_validate_json(folder.evidence.read_bytes())
-
-
-def tables(folder: ResultsFolder) -> IncidentTables:
-    """Read the tables of an incident.
-
-    Raises:
-        MissingArtifactError: nothing was parsed yet.
-    """
-    evidence = sealed(folder)
-    if not folder.series.is_file():
-        advice = "Materialize parsed_events for this incident first."
-        raise MissingArtifactError(f"{folder.root.name}: no event table.", advice=advice)
-    return IncidentTables.read(folder, evidence)
 
 
 def file_sha256(path: Path) -> str:
@@ -298,8 +365,46 @@ def _discard_results_of_other_evidence(folder: ResultsFolder, evidence: SealedEv
                 path.unlink(missing_ok=True)
 
 
-def _reader(workspace: Workspace, folder: ResultsFolder) -> EvidenceReader:
-    return EvidenceReader(workspace.vault(), sealed(folder).artifacts)
+def _derived(workspace: Workspace, key: str, stage: str, **configuration: str) -> dict[str, str]:
+    """Sign what a stage made from what (`export.derivation`), and give the statement's digest."""
+    if not workspace.signs:
+        return {}
+    sealer = open_sealer(
+        signer=workspace.signer,
+        tsa=workspace.tsa,
+        tsa_url=workspace.tsa_url,
+        folder=workspace.config_dir,
+        now=datetime.now(UTC),  # at which the key must be valid; it stands in no file
+    )
+    digest = write_derivation(
+        workspace.folder(key), stage, sealer.opened.signer, configuration, authority=sealer.authority
+    )
+    return {"derivation_sha256": digest}
+
+
+def _redacted(workspace: Workspace, key: str) -> tuple[Redaction, IncidentTables]:
+    """Give the redacted view, made where none stands that fits, and the tables that later stages read.
+
+    Raises:
+        MissingArtifactError: nothing was parsed yet.
+    """
+    folder = workspace.folder(key)
+    evidence = sealed(folder)
+    if not folder.series.is_file():
+        advice = "Materialize parsed_events for this incident first."
+        raise MissingArtifactError(f"{folder.root.name}: no event table.", advice=advice)
+    rules = Rules.of(workspace.redact_addresses, workspace.redact_keys)
+    token_key = load_or_create_token_key(workspace.config_dir)
+    view = ensure_redacted(folder, evidence, _reader(workspace, folder, "embeddings"), token_key, rules)
+    return view, read_redacted(folder, evidence)
+
+
+def _reader(workspace: Workspace, folder: ResultsFolder, stage: str) -> EvidenceReader:
+    return EvidenceReader(_watched(workspace, folder, stage), sealed(folder).artifacts)
+
+
+def _watched(workspace: Workspace, folder: ResultsFolder, stage: str) -> WatchedVault:
+    return workspace.watched_vault(folder.root.name, sealed(folder), action=stage, reason="pipeline run")
 
 
 def _digest_of(*paths: Path) -> str:

@@ -17,7 +17,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from incident_pipeline.errors import IncidentIdError, MissingArtifactError, UnreadableInputError
-from incident_pipeline.evidence import LocalVault
+from incident_pipeline.evidence import (
+    ACCESS_LOG,
+    S3_SCHEME,
+    Access,
+    AccessLog,
+    DataKeys,
+    EncryptedVault,
+    WatchedVault,
+    open_keyring,
+    open_vault,
+)
 from incident_pipeline.ingest import is_bundle, peek_incident_id
 from incident_pipeline.model.incident import fold_incident_id, is_incident_key
 from incident_pipeline.results import ResultsFolder
@@ -26,6 +36,8 @@ from incident_pipeline.serialise import write_json
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from incident_pipeline.evidence import Vault
+    from incident_pipeline.model.artifact import SealedEvidence
     from incident_pipeline.settings import Settings
 
 
@@ -39,17 +51,40 @@ class Workspace:
     incidents: Path
     embedder: str = ""
     config_dir: Path | None = None
+    vault_url: str = ""
+    vault_mode: str = "COMPLIANCE"
+    vault_retention_days: str = "30"
+    signer: str = ""
+    tsa: str = "local"
+    tsa_url: str = ""
+    redact_addresses: str = "public"
+    redact_keys: str = ""
+    encryption: str = "none"
+    signs: bool = True
+    """Whether stages sign what they derived from what; not where results are only made to be compared."""
 
     @classmethod
     def from_settings(cls, settings: Settings, *, out: Path | None = None) -> Workspace:
         """Lay out the folders that settings (and a command's `--out`) name."""
         root = (out or Path(settings.out)).absolute()
+        in_s3 = settings.vault.startswith(S3_SCHEME)
         return cls(
             out=root,
-            vault_root=Path(settings.vault).absolute() if settings.vault else root / ".store" / "vault",
+            vault_root=(
+                Path(settings.vault).absolute() if settings.vault and not in_s3 else root / ".store" / "vault"
+            ),
+            vault_url=settings.vault if in_s3 else "",
+            vault_mode=settings.vault_mode,
+            vault_retention_days=settings.vault_retention_days,
             inbox=Path(settings.inbox).absolute(),
             incidents=Path(settings.incidents).absolute(),
             embedder=settings.embedder,
+            signer=settings.signer,
+            tsa=settings.tsa,
+            tsa_url=settings.tsa_url,
+            encryption=settings.encryption,
+            redact_addresses=settings.redact_addresses,
+            redact_keys=settings.redact_keys,
             config_dir=Path(settings.config_dir).absolute() if settings.config_dir else None,
         )
 
@@ -66,9 +101,51 @@ class Workspace:
         """
         return ResultsFolder(self.out / _checked(key))
 
-    def vault(self) -> LocalVault:
-        """Open the vault, making it on first use."""
-        return LocalVault(self.vault_root)
+    @property
+    def vault_setting(self) -> str:
+        """Give the setting that names this vault: its URL, or its folder."""
+        return self.vault_url or str(self.vault_root)
+
+    def vault(self) -> Vault:
+        """Open the vault, making it on first use where it is a folder.
+
+        Raises:
+            ConfigError: the settings of a vault in S3 can't be meant.
+        """
+        return open_vault(self.vault_setting, mode=self.vault_mode, retention_days=self.vault_retention_days)
+
+    def evidence_vault(self, key: str) -> EncryptedVault:
+        """Open the vault for the artifacts of one incident: encrypts and decrypts as configured.
+
+        Raises:
+            ConfigError: the settings can't be meant, or the key-encryption key can't be read.
+        """
+        keyring = open_keyring(self.encryption, self.config_dir, create=True)
+        return EncryptedVault(self.vault(), keyring, keys=DataKeys(self.side / "keys"), incident=key)
+
+    def watched_vault(self, key: str, evidence: SealedEvidence, *, action: str, reason: str) -> WatchedVault:
+        """Open the vault for reading sealed artifacts, each entered into the access log before it is read.
+
+        Args:
+            key: the incident.
+            evidence: whose artifacts may be read.
+            action: the stage or command that reads.
+            reason: why.
+
+        Raises:
+            ServiceError: the access log can't be written.
+        """
+        accesses = [Access(key, action, artifact.sha256, reason) for artifact in evidence.artifacts]
+        return WatchedVault(self.evidence_vault(key), self.access_log(), accesses)
+
+    def access_log(self) -> AccessLog:
+        """Give the log of who looked at raw evidence."""
+        return AccessLog(self.side / ACCESS_LOG)
+
+    @property
+    def side(self) -> Path:
+        """Give the folder of what no write-once vault may hold: data keys, and the access log."""
+        return self.store if self.vault_url else self.vault_root
 
     @contextmanager
     def scratch(self) -> Iterator[Path]:

@@ -9,7 +9,20 @@ from typing import Annotated
 import typer
 
 from incident_pipeline import __version__
-from incident_pipeline.cli import evaluate, investigate, parse, ui, verify, wargame
+from incident_pipeline.cli import (
+    evaluate,
+    export,
+    investigate,
+    keys,
+    log,
+    parse,
+    redact,
+    retention,
+    store,
+    ui,
+    verify,
+    wargame,
+)
 from incident_pipeline.cli.output import Output
 from incident_pipeline.errors import ConfigError, IncidentPipelineError, UnreadableInputError
 from incident_pipeline.settings import PREFIX
@@ -25,9 +38,15 @@ app = typer.Typer(
 app.command()(investigate.demo)
 app.command()(investigate.investigate)
 app.command()(parse.parse)
+app.command()(redact.redact)
 app.command()(verify.verify)
+app.command()(export.export)
 app.command()(evaluate.evaluate)
 app.command()(ui.ui)
+app.add_typer(log.app, name="log")
+app.add_typer(store.app, name="store")
+app.add_typer(keys.app, name="keys")
+app.add_typer(retention.app, name="retention")
 app.add_typer(wargame.app, name="wargame")
 
 

@@ -11,6 +11,7 @@ from incident_pipeline.defs.partitions import incidents
 from incident_pipeline.defs.resources import WorkspaceResource
 from incident_pipeline.errors import EvidenceError
 from incident_pipeline.evidence.verify import VerificationReport
+from incident_pipeline.workspace import Workspace
 
 OWNERS = ["team:incident-evidence"]
 
@@ -50,19 +51,25 @@ def sealed_evidence(
 ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
     """The artifacts in write-once storage under a signed manifest; a failed check stops what follows."""
     place, key = workspace.open(), context.partition_key
-    try:
-        report = attempt(lambda: stages.seal_evidence(place, key, now=datetime.now(UTC)), EvidenceError)
-        verification = attempt(lambda: stages.check_seal(place, key), EvidenceError)
-    except EvidenceError as error:
+    sealed = attempt(lambda: _sealed(place, key))
+    if isinstance(sealed, EvidenceError):
         # The vault itself refused: there is nothing to materialize, but the check must say why.
         yield dg.AssetCheckResult(
             check_name="digests_match",
             passed=False,
             severity=dg.AssetCheckSeverity.ERROR,
-            description=error.diagnostics(),
+            description=sealed.diagnostics(),
         )
         return
+    report, verification = sealed
     yield materialized(report, check_results=[_integrity(verification)])
+
+
+def _sealed(place: Workspace, key: str) -> tuple[stages.StageReport, VerificationReport] | EvidenceError:
+    try:
+        return stages.seal_evidence(place, key, now=datetime.now(UTC)), stages.check_seal(place, key)
+    except EvidenceError as error:
+        return error
 
 
 def _integrity(verification: VerificationReport) -> dg.AssetCheckResult:

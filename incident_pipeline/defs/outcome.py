@@ -30,7 +30,7 @@ def attempt(stage: Callable[[], Result], *passed_on: type[IncidentPipelineError]
         raise dg.Failure(
             description=error.diagnostics(),
             metadata={"exit_code": error.exit_code},
-            allow_retries=False,
+            allow_retries=isinstance(error, ServiceError),
         ) from error
 
 

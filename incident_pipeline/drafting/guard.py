@@ -204,6 +204,8 @@ class ClaimGuard:
 
     def _support(self, citations: tuple[Citation, ...], derived: tuple[Derived, ...]) -> Support:
         texts = [form for citation in citations for form in (citation.excerpt, citation.uri)]
+        # A quotation with tokens in it stands in no excerpt, for those keep off redacted bytes.
+        texts.extend(filter(None, map(self._inputs.reader.redacted_record, citations)))
         texts.extend(_as_text(self.value(item)) for item in derived)
         return Support(tuple(texts))
 

@@ -19,8 +19,8 @@ from incident_pipeline.model.citation import Derived
 from incident_pipeline.model.hypothesis import Diagnosis, Hypotheses, Hypothesis
 from incident_pipeline.model.report import ParseReport
 from incident_pipeline.model.timeline import Timeline
+from incident_pipeline.redaction import RedactionMap, read_redacted
 from incident_pipeline.serialise import canonical_json, sha256_hex
-from incident_pipeline.signals.tables import IncidentTables
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from incident_pipeline.model.artifact import SealedEvidence
     from incident_pipeline.model.facts import Facts
     from incident_pipeline.results import ResultsFolder
+    from incident_pipeline.signals.tables import IncidentTables
 
 FACTS: Final = "facts.json"
 TIMELINE: Final = "timeline.json"
@@ -59,13 +60,13 @@ class DraftInputs:
         """Read what the earlier stages left in a results folder."""
         return cls(
             evidence=evidence,
-            tables=IncidentTables.read(folder, evidence),
+            tables=read_redacted(folder, evidence),
             timeline=Timeline.model_validate_json(folder.timeline.read_bytes()),
             diagnosis=Diagnosis.model_validate_json(folder.diagnosis.read_bytes()),
             hypotheses=Hypotheses.model_validate_json(folder.hypotheses.read_bytes()),
             checks=ValidatedChecks.model_validate_json(folder.validated_checks.read_bytes()),
             parse_report=ParseReport.model_validate_json(folder.parse_report.read_bytes()),
-            reader=EvidenceReader(vault, evidence.artifacts),
+            reader=EvidenceReader(vault, evidence.artifacts, RedactionMap.read(folder)),
         )
 
     @cached_property

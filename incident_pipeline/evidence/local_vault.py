@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 import re
 from typing import TYPE_CHECKING, BinaryIO, Final
 
@@ -18,7 +19,7 @@ from incident_pipeline.errors import (
     ServiceError,
     UnreadableInputError,
 )
-from incident_pipeline.evidence.vault import Stored, Worm, object_name
+from incident_pipeline.evidence.vault import Stored, Worm, object_name, record_name
 from incident_pipeline.evidence.write_once import PendingFile
 from incident_pipeline.ingest import open_regular
 
@@ -67,6 +68,10 @@ class LocalVault:
         """
         return self._store([data], None, "record")
 
+    def put_chunks(self, chunks: Iterable[bytes], *, name: str) -> Stored:
+        """Store bytes that come in pieces (errors as `put_bytes`, and what `chunks` raises)."""
+        return self._store(chunks, None, name)
+
     def read(self, sha256: str) -> bytes:
         """Give an object, its digest checked while reading.
 
@@ -111,6 +116,25 @@ class LocalVault:
         _compare(sha256, digest)
         return size
 
+    def remove(self, sha256: str) -> bool:
+        """Remove an object for good; False when there was none. Whether it may go is for `retention` to say.
+
+        Raises:
+            ServiceError: it can't be removed.
+        """
+        path = self.object_path(sha256)
+        with _writing():
+            try:
+                path.unlink()
+            except FileNotFoundError:
+                return False
+            folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
+        return True
+
     def publish_seal(self, key: str, sequence: int, data: bytes) -> bool:
         """Store a seal under a sequence number that must be free; False when it was not."""
         path = self._seal_path(key, sequence)
@@ -142,6 +166,39 @@ class LocalVault:
             raise MissingArtifactError(message, advice="Restore the vault from its copy.")
         with open_regular(path, name=f"seal {key}/{sequence:06d}") as file:
             return _read_all(file, path.name)
+
+    @property
+    def location(self) -> str:
+        """Give the absolute path of the folder."""
+        return str(self.root.resolve())
+
+    def publish_record(self, name: str, data: bytes) -> bool:
+        """Store bytes under a name that must be free; False when it was not."""
+        path = self.root / record_name(name)
+        with _writing(), PendingFile(path.parent) as pending:
+            pending.write(data)
+            return pending.publish(path)
+
+    def read_record(self, name: str) -> bytes:
+        """Give a record's bytes as they are.
+
+        Raises:
+            MissingArtifactError: there is no such record.
+        """
+        path = self.root / record_name(name)
+        if not path.is_symlink() and not path.exists():
+            message = f"The vault holds no record {name}."
+            raise MissingArtifactError(message, advice="Restore the vault from its copy.")
+        with open_regular(path, name=f"record {name}") as file:
+            return _read_all(file, name)
+
+    def list_records(self, prefix: str) -> tuple[str, ...]:
+        """List the names of the records that begin with `prefix`, sorted; pending files are none."""
+        root = self.root / "records"
+        top = root / prefix.rpartition("/")[0]
+        found = (path for path in top.rglob("*") if path.is_symlink() or not path.is_dir())
+        names = (path.relative_to(root).as_posix() for path in found if not path.name.startswith(".pending-"))
+        return tuple(sorted(name for name in names if name.startswith(prefix)))
 
     def object_path(self, sha256: str) -> Path:
         """Give the path of an object, whether it is there or not."""

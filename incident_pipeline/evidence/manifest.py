@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Literal
 
 from pydantic import Field, ValidationError
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from incident_pipeline.evidence.signing import Key, Signer
+    from incident_pipeline.evidence.timestamps import TimeAuthority
     from incident_pipeline.model.artifact import SealedEvidence
 
 BUNDLE_TYPE: Final = "application/vnd.dev.sigstore.bundle.v0.3+json"
@@ -50,8 +51,19 @@ class _PublicKeyHint(Frozen):
     hint: str
 
 
+class _SignedTimestamp(Frozen):
+    signedTimestamp: str  # noqa: N815 - the format's name
+
+
+class _Timestamps(Frozen):
+    rfc3161Timestamps: tuple[_SignedTimestamp, ...] = Field(  # noqa: N815 - the format's name
+        min_length=1, max_length=4
+    )
+
+
 class _Material(Frozen):
     publicKey: _PublicKeyHint  # noqa: N815 - the format's name
+    timestampVerificationData: _Timestamps | None = None  # noqa: N815 - the format's name
 
 
 class _Bundle(Frozen):
@@ -62,11 +74,15 @@ class _Bundle(Frozen):
 
 @dataclass(frozen=True)
 class SignedPayload:
-    """A seal's parts before anything is believed: payload, signature, and whose it claims to be."""
+    """A seal's parts before anything is believed: payload, signature, and whose it claims to be.
+
+    `timestamps` are RFC 3161 tokens over the signature, as DER TimeStampResp (`timestamps`).
+    """
 
     payload: bytes
     signature: bytes
     keyid: str
+    timestamps: tuple[bytes, ...] = ()
 
     @property
     def sha256(self) -> str:
@@ -92,12 +108,20 @@ class Manifest:
         return evidence_of(self.statement)
 
 
-def sign_statement(statement: Statement, signer: Signer) -> bytes:
-    """Give the bytes of the seal's file for a statement."""
+def sign_statement(statement: Statement, signer: Signer, authority: TimeAuthority | None = None) -> bytes:
+    """Give the bytes of the seal's file for a statement, stamped where an authority is given."""
     payload = compact_json(statement.model_dump(mode="json", by_alias=True))
+    return sign_payload(payload, signer, authority)
+
+
+def sign_payload(payload: bytes, signer: Signer, authority: TimeAuthority | None = None) -> bytes:
+    """Give the bytes of the file that carries any in-toto statement, signed: seals, derivations, bags."""
     envelope = Envelope(payload, PAYLOAD_TYPE, {})
     signature = signer.sign(envelope.pae())
-    return file_bytes(SignedPayload(payload, bytes.fromhex(signature.signature), signature.keyid))
+    signed = SignedPayload(payload, bytes.fromhex(signature.signature), signature.keyid)
+    if authority is not None:
+        signed = replace(signed, timestamps=(authority.stamp(signed.signature),))
+    return file_bytes(signed)
 
 
 def read_signed(data: bytes, *, name: str = "The seal") -> SignedPayload:
@@ -111,7 +135,16 @@ def read_signed(data: bytes, *, name: str = "The seal") -> SignedPayload:
         envelope = bundle.dsseEnvelope
         signature = envelope.signatures[0]
         payload = base64.b64decode(envelope.payload, validate=True)
-        signed = SignedPayload(payload, base64.b64decode(signature.sig, validate=True), signature.keyid)
+        stamps = bundle.verificationMaterial.timestampVerificationData
+        signed = SignedPayload(
+            payload,
+            base64.b64decode(signature.sig, validate=True),
+            signature.keyid,
+            tuple(
+                base64.b64decode(it.signedTimestamp, validate=True)
+                for it in (stamps.rfc3161Timestamps if stamps else ())
+            ),
+        )
     except (MalformedInputError, ValidationError, binascii.Error, ValueError) as error:
         reason = error.message if isinstance(error, MalformedInputError) else type(error).__name__
         message = f"{name} can't be read as a seal ({reason})."
@@ -180,10 +213,14 @@ def read_manifest(data: bytes, keys: Iterable[Key], *, name: str = "The seal") -
 def file_bytes(signed: SignedPayload) -> bytes:
     """Give the one form that a seal's file has."""
     signature = {"keyid": signed.keyid, "sig": base64.b64encode(signed.signature).decode()}
+    material: dict[str, object] = {"publicKey": {"hint": signed.keyid}}
+    if signed.timestamps:
+        tokens = [{"signedTimestamp": base64.b64encode(token).decode()} for token in signed.timestamps]
+        material["timestampVerificationData"] = {"rfc3161Timestamps": tokens}
     return canonical_json(
         {
             "mediaType": BUNDLE_TYPE,
-            "verificationMaterial": {"publicKey": {"hint": signed.keyid}},
+            "verificationMaterial": material,
             "dsseEnvelope": {
                 "payload": base64.b64encode(signed.payload).decode(),
                 "payloadType": PAYLOAD_TYPE,

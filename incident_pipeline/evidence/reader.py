@@ -26,6 +26,8 @@ MAX_EXCERPT: Final = 400
 """Bytes: longer records are cited by the part that carries the message."""
 
 _NEWLINE: Final = 10
+_RECORD: Final = 4_096
+"""Bytes around a citation in which its record is looked for."""
 
 
 class ReadsSealedBytes(Protocol):
@@ -35,11 +37,33 @@ class ReadsSealedBytes(Protocol):
         """Give the bytes with this digest, checked while reading."""
 
 
+class KnowsRedactions(Protocol):
+    """Which bytes may not be shown (`redaction.RedactionMap`)."""
+
+    def clean(self, sha256: str, start: int, end: int) -> list[tuple[int, int]]:
+        """Give the stretches of a range that hold no redacted byte, in order."""
+
+    def overlaps(self, sha256: str, start: int, end: int) -> bool:
+        """Say whether any redacted byte lies in a range."""
+
+    def plain_part(self, text: str) -> str:
+        """Give the longest part of a redacted text between its tokens."""
+
+    def redacted_text(self, sha256: str, data: bytes, start: int, end: int) -> str:
+        """Give a range of the decoded stream `data` with tokens in it."""
+
+
 class EvidenceReader:
     """The artifacts of one incident, decoded and citable."""
 
-    def __init__(self, vault: ReadsSealedBytes, artifacts: Iterable[SealedArtifact]) -> None:
-        """Serve these artifacts from this vault."""
+    def __init__(
+        self,
+        vault: ReadsSealedBytes,
+        artifacts: Iterable[SealedArtifact],
+        redactions: KnowsRedactions | None = None,
+    ) -> None:
+        """Serve these artifacts from this vault; citations keep off the redacted bytes, if told of any."""
+        self._redactions = redactions
         self._vault = vault
         self._artifacts = {artifact.sha256: artifact for artifact in artifacts}
         self._decoded: dict[str, bytes] = {}
@@ -94,7 +118,8 @@ class EvidenceReader:
         """Cite a byte range. A range over `MAX_EXCERPT` bytes is narrowed to `needle`, else to its head.
 
         The range is shrunk to whole UTF-8 characters; where bytes in it are no UTF-8, to the longest
-        stretch that is.
+        stretch that is. Redacted bytes are no part of a citation: it is shrunk to the stretch beside them
+        that holds the needle, else to the longest; where all is redacted, it is empty.
 
         Raises:
             MalformedInputError: there is no such range.
@@ -104,9 +129,14 @@ class EvidenceReader:
         if not 0 <= start <= end <= len(data):
             message = f"{self.artifact(sha256).uri}: has no bytes {start} to {end}; it holds {len(data)}."
             raise MalformedInputError(message, advice="Parse the sealed evidence again.")
+        if needle and self._redactions is not None:
+            needle = self._redactions.plain_part(needle)
         if needle and end - start > MAX_EXCERPT:
             start, end = _narrow(data, start, end, needle)
-        start, end = readable_range(data, start, min(end, start + MAX_EXCERPT))
+        end = min(end, start + MAX_EXCERPT)
+        if self._redactions is not None:
+            start, end = self._beside_redactions(sha256, start, end, needle)
+        start, end = readable_range(data, start, end)
         return Citation(
             uri=self.artifact(sha256).uri,
             sha256=sha256,
@@ -115,6 +145,32 @@ class EvidenceReader:
             byte_end=end,
             json_pointer=json_pointer,
             excerpt=data[start:end].decode(),
+        )
+
+    def redacted_record(self, citation: Citation) -> str:
+        """Give the line around a citation as it reads redacted; empty where nothing near it is redacted."""
+        if self._redactions is None:
+            return ""
+        data = self.decoded(citation.sha256)
+        start, end = citation.byte_start, citation.byte_end
+        low, high = max(0, start - _RECORD), min(len(data), end + _RECORD)
+        start, stop = data.rfind(b"\n", low, start) + 1, data.find(b"\n", end, high)
+        start, end = start or low, high if stop < 0 else stop
+        if not self._redactions.overlaps(citation.sha256, start, end):
+            return ""
+        return self._redactions.redacted_text(citation.sha256, data, start, end)
+
+    def _beside_redactions(self, sha256: str, start: int, end: int, needle: str | None) -> tuple[int, int]:
+        if self._redactions is None:
+            return start, end
+        clean = self._redactions.clean(sha256, start, end)
+        sought = (needle or "").encode(errors="replace")
+        data = self.decoded(sha256)
+        # Of equals the first: the order of `clean` is that of the bytes.
+        return max(
+            clean,
+            key=lambda part: (bool(sought) and data.find(sought, *part) >= 0, part[1] - part[0]),
+            default=(start, start),
         )
 
     def cite_pointer(self, sha256: str, json_pointer: str, *, start: int = 0) -> Citation:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from incident_pipeline import __version__
 from incident_pipeline.errors import HashMismatchError, IncidentIdError, ServiceError, UnreadableInputError
+from incident_pipeline.evidence.log import enter_seal
 from incident_pipeline.evidence.manifest import (
     SignedPayload,
     read_signed,
@@ -20,7 +21,9 @@ from incident_pipeline.evidence.manifest import (
     sign_statement,
     verify_signature,
 )
+from incident_pipeline.evidence.places import places_of
 from incident_pipeline.evidence.statement import Custody, evidence_of, evidence_root, make_statement
+from incident_pipeline.evidence.timestamps import refuse_clock_set_back
 from incident_pipeline.model.artifact import Problem, SealedArtifact, SealedEvidence
 
 if TYPE_CHECKING:
@@ -29,7 +32,8 @@ if TYPE_CHECKING:
 
     from incident_pipeline.evidence.signing import Key, Signer
     from incident_pipeline.evidence.statement import Statement
-    from incident_pipeline.evidence.vault import Vault
+    from incident_pipeline.evidence.timestamps import TimeAuthority
+    from incident_pipeline.evidence.vault import Stored, Vault
     from incident_pipeline.ingest import Bundle, BundleArtifact
 
 _ATTEMPTS: Final = 64
@@ -38,12 +42,13 @@ _ATTEMPTS: Final = 64
 
 @dataclass(frozen=True)
 class Sealed:
-    """A seal: what was sealed, the bytes of its file, its number, and whether it is new."""
+    """A seal: what was sealed, the bytes of its file, its number, whether it is new, its place in the log."""
 
     evidence: SealedEvidence
     manifest: bytes
     sequence: int
     created: bool
+    log_proof: bytes
 
 
 @dataclass(frozen=True)
@@ -58,9 +63,15 @@ class _Latest:
 
 
 def seal(
-    bundle: Bundle, vault: Vault, signer: Signer, *, now: datetime, trusted: Iterable[Key] = ()
+    bundle: Bundle,
+    vault: Vault,
+    signer: Signer,
+    *,
+    now: datetime,
+    trusted: Iterable[Key] = (),
+    authority: TimeAuthority | None = None,
 ) -> Sealed:
-    """Put a bundle's artifacts into the vault and sign what was put there.
+    """Put a bundle's artifacts into the vault, sign what was put there, and enter the seal into the log.
 
     An artifact that can't be read to its end becomes a problem and the others go on.
 
@@ -70,39 +81,54 @@ def seal(
         signer: whose key signs.
         now: aware time of sealing; it stands in the signed manifest only.
         trusted: further keys under which an earlier seal of the incident may be signed.
+        authority: who stamps the new seal's signature with a trusted time; nobody when None.
 
     Raises:
         IncidentIdError: the vault holds another incident whose id folds to the same key.
         HashMismatchError: an object in the vault was altered.
         SignatureError: the incident's newest seal has a known key and its signature does not hold.
         SealError: the incident's newest seal is no seal any more.
-        ServiceError: the vault can't be written.
+        LogError: the vault's log was altered; the seal stands, and is entered once the log is mended.
+        ServiceError: the vault can't be written, or signer or authority don't answer, or the clock was set
+            back behind the seal before.
     """
     evidence = _store(bundle, vault)
-    record = vault.put_bytes(bundle.record).sha256 if bundle.record is not None else None
+    record = vault.put_bytes(bundle.record) if bundle.record is not None else None
+    trusted = tuple(trusted)
+    places = places_of(vault, _stored_digests(evidence, record))
     keys = (signer.public_key, *trusted)
     for _ in range(_ATTEMPTS):
         latest = _latest(vault, evidence.incident_key, keys)
         if latest is not None:
             _refuse_namesake(evidence, latest)
             if latest.known and _says(latest.statement, evidence, record):
-                return Sealed(evidence, latest.data, latest.sequence, created=False)
+                proof = enter_seal(vault, (evidence.incident_key, latest.sequence), signer, trusted)
+                return Sealed(evidence, latest.data, latest.sequence, created=False, log_proof=proof)
         sequence = latest.sequence + 1 if latest else 1
         statement = make_statement(
             evidence,
-            record_sha256=record,
+            record=record,
             sequence=sequence,
             previous=(latest.signed.sha256, latest.statement.predicate.seal.id) if latest else None,
             custody=_custody(bundle, signer, now),
             sealed_at=now.isoformat(),
             worm=vault.worm,
             version=__version__,
+            places=places,
         )
-        manifest = sign_statement(statement, signer)
+        manifest = sign_statement(statement, signer, authority)
+        _refuse_clock_set_back(manifest, latest)
         if vault.publish_seal(evidence.incident_key, sequence, manifest):
-            return Sealed(evidence, manifest, sequence, created=True)
+            # A run killed before this line leaves a whole seal, which the next run enters.
+            proof = enter_seal(vault, (evidence.incident_key, sequence), signer, trusted)
+            return Sealed(evidence, manifest, sequence, created=True, log_proof=proof)
     message = f"{evidence.incident_key}: {_ATTEMPTS} other runs sealed this incident at the same time."
     raise ServiceError(message)
+
+
+def _stored_digests(evidence: SealedEvidence, record: Stored | None) -> list[str]:
+    digests = {artifact.stored_sha256 for artifact in evidence.artifacts}
+    return sorted(digests | ({record.stored_sha256} if record else set()))
 
 
 def _store(bundle: Bundle, vault: Vault) -> SealedEvidence:
@@ -144,6 +170,8 @@ def _store_one(artifact: BundleArtifact, vault: Vault) -> SealedArtifact:
         sha256=stored.sha256,
         size=stored.size,
         stored_sha256=stored.stored_sha256,
+        encoding=stored.encoding,
+        key_ref=stored.key_ref,
         uri=entry.uri,
         type=entry.type,
         source=entry.source,
@@ -180,12 +208,19 @@ def _refuse_namesake(evidence: SealedEvidence, latest: _Latest) -> None:
         raise IncidentIdError(message)
 
 
-def _says(statement: Statement, evidence: SealedEvidence, record: str | None) -> bool:
+def _says(statement: Statement, evidence: SealedEvidence, record: Stored | None) -> bool:
     sealed_record = statement.predicate.incident.record
-    return (
-        evidence_of(statement) == evidence
-        and (sealed_record.digest.sha256 if sealed_record else None) == record
-    )
+    return evidence_of(statement) == evidence and (
+        sealed_record.digest.sha256 if sealed_record else None
+    ) == (record.stored_sha256 if record else None)
+
+
+def _refuse_clock_set_back(manifest: bytes, latest: _Latest | None) -> None:
+    new = read_signed(manifest).timestamps
+    if latest is not None and new and latest.signed.timestamps:
+        predicate = latest.statement.predicate
+        name = f"seal {predicate.incident.key}/{predicate.seal.sequence:06d}"
+        refuse_clock_set_back(new[0], latest.signed.timestamps[0], name=name)
 
 
 def _custody(bundle: Bundle, signer: Signer, now: datetime) -> tuple[Custody, ...]:

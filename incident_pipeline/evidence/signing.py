@@ -1,9 +1,9 @@
-"""Who signs seals, and whose signatures count.
+"""Who signs seals: the signer's shape, the local key, and keys as files.
 
 A signer is anything that signs bytes under a named key: the local Ed25519 key below, or one in a key
-management service. Trust is a folder of public keys in the user's configuration, never a key that
-came with the evidence. A key's id is the SHA-256 of its public key (DER), so that anyone can compute
-it: `openssl pkey -pubin -in KEY.pem -outform DER | sha256sum`.
+management service (`kms`). Whose signatures count stands in `trust`. A key's id is the SHA-256 of its
+public key (DER), so that anyone can compute it:
+`openssl pkey -pubin -in KEY.pem -outform DER | sha256sum`.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from cryptography.hazmat.primitives.serialization import (
 # The package re-exports these without an __all__, which mypy --strict does not accept.
 from securesystemslib.signer import CryptoSigner, Key, Signature, SSlibKey  # type: ignore[attr-defined]
 
-from incident_pipeline.errors import ConfigError, TrustRootMissingError
+from incident_pipeline.errors import ConfigError
 from incident_pipeline.serialise import sha256_hex, write_bytes
 
 if TYPE_CHECKING:
@@ -44,15 +44,19 @@ __all__ = [
     "LocalSigner",
     "Signature",
     "Signer",
-    "TrustRoot",
+    "as_key",
     "config_dir",
     "load_or_create_local_signer",
-    "load_trust_root",
+    "load_private",
+    "passphrase_of",
+    "public_keys",
     "public_pem",
+    "write_private",
 ]
 
 CONFIG_DIR_VARIABLE: Final = "INCIDENT_PIPELINE_CONFIG_DIR"
 PASSPHRASE_VARIABLE: Final = "INCIDENT_PIPELINE_KEY_PASSPHRASE"  # noqa: S105 - the name, not the secret
+_PEM_BEGIN: Final = b"-----BEGIN PUBLIC KEY-----"
 _PEM_END: Final = b"-----END PUBLIC KEY-----"
 _PublicKey = Ed25519PublicKey | EllipticCurvePublicKey | RSAPublicKey
 
@@ -70,26 +74,17 @@ class Signer(Protocol):
 
 @dataclass(frozen=True)
 class LocalSigner:
-    """The signer whose key lies in the user's configuration folder, and whether it was made just now."""
+    """The signer whose key lies in the user's configuration folder, and whether it was made just now.
+
+    `encrypted` says whether the private key is under a passphrase; one that is not is for development.
+    """
 
     signer: Signer
     keyid: str
     key_path: Path
     trust_path: Path
     created: bool
-
-
-@dataclass(frozen=True)
-class TrustRoot:
-    """The keys whose signatures count, and where they were found."""
-
-    keys: tuple[Key, ...]
-    source: Path
-
-    @property
-    def keyids(self) -> tuple[str, ...]:
-        """Give the key ids, sorted: the fingerprints a person compares."""
-        return tuple(sorted(key.keyid for key in self.keys))
+    encrypted: bool = False
 
 
 def config_dir(environ: Mapping[str, str] | None = None) -> Path:
@@ -127,40 +122,23 @@ def load_or_create_local_signer(
         ConfigError: the key can't be read, is open to others, or the passphrase is missing or wrong.
     """
     folder = config_dir(environ) if folder is None else folder
-    passphrase = (os.environ if environ is None else environ).get(PASSPHRASE_VARIABLE, "").encode() or None
+    passphrase = passphrase_of(environ)
     path = folder / "keys" / "seal.pem"
     try:
         created = not path.exists() and _create(path, folder / "trust", passphrase)
-        private = _load_private(path, passphrase)
+        private = load_private(path, passphrase)
+        encrypted = _is_encrypted(path.read_bytes())
     except OSError as error:
         message = f"{path}: the signing key can't be made or read ({error.strerror or error})."
         raise ConfigError(message, advice=f"Set {CONFIG_DIR_VARIABLE} to a folder of yours.") from error
-    key = _as_key(private.public_key())
+    key = as_key(private.public_key())
     trust_path = folder / "trust" / f"{key.keyid}.pem"
-    return LocalSigner(CryptoSigner(private, key), key.keyid, path, trust_path, created)
+    return LocalSigner(CryptoSigner(private, key), key.keyid, path, trust_path, created, encrypted)
 
 
-def load_trust_root(path: Path | None = None, *, folder: Path | None = None) -> TrustRoot:
-    """Read the public keys whose signatures count.
-
-    Args:
-        path: a PEM file (one or more public keys) or a folder of `*.pem`; when None, `trust/` in the
-            configuration folder.
-        folder: configuration folder; the user's when None.
-
-    Raises:
-        TrustRootMissingError: there is no key to trust.
-    """
-    source = path if path is not None else (config_dir() if folder is None else folder) / "trust"
-    files = sorted(source.glob("*.pem")) if source.is_dir() else [source]
-    keys: dict[str, Key] = {}
-    for file in files:
-        for key in _read_public(file):
-            keys[key.keyid] = key
-    if not keys:
-        message = f"{source}: holds no public key to trust."
-        raise TrustRootMissingError(message)
-    return TrustRoot(tuple(keys[keyid] for keyid in sorted(keys)), source)
+def passphrase_of(environ: Mapping[str, str] | None = None) -> bytes | None:
+    """Give the passphrase that protects private keys, where one is set."""
+    return (os.environ if environ is None else environ).get(PASSPHRASE_VARIABLE, "").encode() or None
 
 
 def public_pem(key: Key) -> bytes:
@@ -172,32 +150,37 @@ def public_pem(key: Key) -> bytes:
     return str(public).encode()
 
 
-def _as_key(public: _PublicKey) -> SSlibKey:
+def as_key(public: _PublicKey) -> SSlibKey:
+    """Give a public key under its id, with the one algorithm that its kind is used with here.
+
+    Raises:
+        ValueError: keys on this curve are not supported.
+    """
     der = public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     return SSlibKey.from_crypto(public, keyid=sha256_hex(der))
 
 
-def _read_public(path: Path) -> list[SSlibKey]:
-    try:
-        data = path.read_bytes()
-        blocks = [block + _PEM_END for block in data.split(_PEM_END)[:-1]]
-        publics = [load_pem_public_key(block.strip()) for block in blocks]
-        return [_as_key(public) for public in publics if isinstance(public, _PublicKey)]
-    except (OSError, ValueError, UnsupportedAlgorithm) as error:
-        message = f"{path}: no public key can be read ({error})."
-        raise TrustRootMissingError(message) from error
+def public_keys(pem: bytes) -> list[SSlibKey]:
+    """Read every public key in PEM text; certificates and private keys are passed over.
+
+    Raises:
+        ValueError: a block is no public key, or of a kind that is not supported.
+        UnsupportedAlgorithm: a block holds a key of an unknown algorithm.
+    """
+    blocks = [_PEM_BEGIN + block.split(_PEM_END)[0] + _PEM_END for block in pem.split(_PEM_BEGIN)[1:]]
+    publics = [load_pem_public_key(block) for block in blocks]
+    return [as_key(public) for public in publics if isinstance(public, _PublicKey)]
 
 
-def _create(path: Path, trust: Path, passphrase: bytes | None) -> bool:
-    """Make the key; False when another process was first."""
-    private = Ed25519PrivateKey.generate()
+def write_private(path: Path, private: Ed25519PrivateKey, passphrase: bytes | None) -> bool:
+    """Write a private key as PKCS #8 PEM with mode 0600, whole or not at all; False when there is one.
+
+    The folder is closed to others (mode 0700). An existing key is never replaced.
+    """
     encryption = BestAvailableEncryption(passphrase) if passphrase else NoEncryption()
     pem = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption)
-    key = _as_key(private.public_key())
     path.parent.mkdir(parents=True, exist_ok=True)
     path.parent.chmod(0o700)
-    trusted = trust / f"{key.keyid}.pem"
-    write_bytes(trusted, public_pem(key))
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=".seal-")  # mode 0600 from the start
     try:
         with os.fdopen(handle, "wb") as file:
@@ -206,7 +189,6 @@ def _create(path: Path, trust: Path, passphrase: bytes | None) -> bool:
             os.fsync(file.fileno())
         os.link(name, path)  # unlike a rename, never replaces a key
     except FileExistsError:
-        trusted.unlink()
         return False
     finally:
         with contextlib.suppress(FileNotFoundError):
@@ -214,13 +196,35 @@ def _create(path: Path, trust: Path, passphrase: bytes | None) -> bool:
     return True
 
 
-def _load_private(path: Path, passphrase: bytes | None) -> Ed25519PrivateKey:
+def _create(path: Path, trust: Path, passphrase: bytes | None) -> bool:
+    """Make the key; False when another process was first."""
+    private = Ed25519PrivateKey.generate()
+    key = as_key(private.public_key())
+    trusted = trust / f"{key.keyid}.pem"
+    write_bytes(trusted, public_pem(key))
+    created = write_private(path, private, passphrase)
+    if not created:
+        trusted.unlink()
+    return created
+
+
+def _is_encrypted(pem: bytes) -> bool:
+    return b"ENCRYPTED" in pem
+
+
+def load_private(path: Path, passphrase: bytes | None) -> Ed25519PrivateKey:
+    """Read a private key that is for its user alone.
+
+    Raises:
+        ConfigError: it can't be read, is open to others, or the passphrase is missing or wrong.
+        OSError: there is no such file.
+    """
     mode = stat.S_IMODE(path.stat().st_mode)
     if mode & 0o077:
         message = f"{path}: the signing key is open to others (mode {mode:04o})."
         raise ConfigError(message, advice=f"Run: chmod 600 {path}")
     pem = path.read_bytes()
-    encrypted = b"ENCRYPTED" in pem
+    encrypted = _is_encrypted(pem)
     if encrypted and passphrase is None:
         message = f"{path}: the signing key is encrypted."
         raise ConfigError(message, advice=f"Set {PASSPHRASE_VARIABLE}.")

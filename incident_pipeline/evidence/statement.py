@@ -9,13 +9,14 @@ signed stands in `manifest`.
 from __future__ import annotations
 
 import uuid
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Final, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import AwareDatetime, Field, StringConstraints
 from pydantic.alias_generators import to_camel
 
 from incident_pipeline.errors import SealError
-from incident_pipeline.evidence.vault import Worm, object_name
+from incident_pipeline.evidence.vault import Place, Worm, object_digest, object_name
 from incident_pipeline.ingest import fold_name
 from incident_pipeline.model.artifact import Problem, SealedArtifact, SealedEvidence
 from incident_pipeline.model.base import Frozen
@@ -23,12 +24,15 @@ from incident_pipeline.model.incident import Role, fold_incident_id
 from incident_pipeline.serialise import compact_json, sha256_hex
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
+
+    from incident_pipeline.evidence.vault import Stored
 
 STATEMENT_TYPE: Final = "https://in-toto.io/Statement/v1"
 PREDICATE_TYPE: Final = "https://incident-pipeline.dev/evidence-seal/v1"
 
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Encoding = Literal["aes-256-gcm-chunked-v1"]
 
 
 class _Signed(Frozen, alias_generator=to_camel, validate_by_name=True, validate_by_alias=True):
@@ -48,6 +52,35 @@ class Subject(_Signed):
     digest: Digest
 
 
+class Storage(_Signed):
+    """What the vault did to bytes before it stored them, where they are encrypted.
+
+    `plaintext` is the digest as received, `key_ref` names the data key that `evidence.data_keys` holds.
+    """
+
+    plaintext: Digest
+    encoding: tuple[Encoding]
+    key_ref: str
+
+
+class Store(_Signed):
+    """Where a service keeps an object: which version, locked how and until when, as it was sealed."""
+
+    backend: Literal["s3"]
+    bucket: str
+    key: str
+    version_id: str
+    mode: Literal["COMPLIANCE", "GOVERNANCE"]
+    retain_until: AwareDatetime
+    legal_hold: bool
+
+    @property
+    def place(self) -> Place:
+        """Give it as vaults have it."""
+        values = self.model_dump() | {"retain_until": self.retain_until.isoformat()}
+        return Place(**values)
+
+
 class IncidentFacts(_Signed):
     """The incident's record; `record` is `incident.json` as received, where there was one."""
 
@@ -59,6 +92,8 @@ class IncidentFacts(_Signed):
     severity: str | None
     services: tuple[str, ...]
     record: Subject | None
+    record_storage: Storage | None = None
+    record_store: Store | None = None
 
 
 class Position(_Signed):
@@ -88,14 +123,17 @@ class Source(_Signed):
 class ArtifactFacts(_Signed):
     """One artifact: its object, and the digest of its bytes as received.
 
-    `encoding` lists what the vault did to the bytes; nothing, so far.
+    `encoding` lists what the vault did to the bytes before it stored them, and `key_ref` names the data
+    key; without encoding, the object holds the bytes as received.
     """
 
     subject: str
     size: int = Field(ge=0)
     plaintext: Digest
-    encoding: tuple[()]
+    encoding: tuple[()] | tuple[Encoding]
+    key_ref: str | None = None
     source: Source
+    store: Store | None = None
 
 
 class Custody(_Signed):
@@ -149,29 +187,32 @@ def evidence_root(artifacts: Iterable[SealedArtifact]) -> str:
 def make_statement(
     evidence: SealedEvidence,
     *,
-    record_sha256: str | None,
+    record: Stored | None,
     sequence: int,
     previous: tuple[str, str | None] | None,
     custody: tuple[Custody, ...],
     sealed_at: str,
     worm: Worm,
     version: str,
+    places: Mapping[str, Place] | None = None,
 ) -> Statement:
     """Describe sealed evidence as a statement.
 
     Args:
         evidence: what was sealed.
-        record_sha256: digest of `incident.json` as received, in the vault like the artifacts.
+        record: `incident.json` as received, in the vault like the artifacts.
         sequence: from 1, per incident.
         previous: digest of the previous seal's payload, and that seal's id where it can be known.
         custody: who handled the evidence.
         sealed_at: RFC 3339.
         worm: what the vault promises.
         version: of this package.
+        places: where a vault with locks keeps objects, by the digest of what is stored.
     """
-    digests = {artifact.sha256 for artifact in evidence.artifacts}
+    at = places or {}
+    digests = {artifact.stored_sha256 for artifact in evidence.artifacts}
     subjects = [
-        _subject(digest) for digest in sorted(digests | ({record_sha256} if record_sha256 else set()))
+        _subject(digest) for digest in sorted(digests | ({record.stored_sha256} if record else set()))
     ]
     # A name-based UUID (RFC 9562, version 5): unique like the content, and made without chance.
     identity = f"{PREDICATE_TYPE}#{evidence.incident_key}/{sequence}/{evidence.evidence_root}/{sealed_at}"
@@ -188,7 +229,9 @@ def make_statement(
                 detected_by=evidence.detected_by,
                 severity=evidence.severity,
                 services=evidence.services,
-                record=_subject(record_sha256) if record_sha256 else None,
+                record=_subject(record.stored_sha256) if record else None,
+                record_storage=_storage(record) if record else None,
+                record_store=_store(at.get(record.stored_sha256)) if record else None,
             ),
             seal=Position(
                 id=str(uuid.uuid5(uuid.NAMESPACE_URL, identity)),
@@ -197,7 +240,9 @@ def make_statement(
                 supersedes=previous[1] if previous else None,
                 sealed_at=sealed_at,
             ),
-            artifacts=tuple(_facts(artifact) for artifact in evidence.artifacts),
+            artifacts=tuple(
+                _facts(artifact, at.get(artifact.stored_sha256)) for artifact in evidence.artifacts
+            ),
             problems=evidence.problems,
             evidence_root=evidence.evidence_root,
             custody=custody,
@@ -239,11 +284,7 @@ def check_statement(statement: Statement) -> None:
     for subject in statement.subject:
         if subject.name != object_name(subject.digest.sha256):
             raise _contradiction(f"the subject {subject.name!r} is not named after its digest")
-    described = {facts.subject: facts.plaintext.sha256 for facts in predicate.artifacts}
-    if predicate.incident.record:
-        described[predicate.incident.record.name] = predicate.incident.record.digest.sha256
-    if described != {subject.name: subject.digest.sha256 for subject in statement.subject}:
-        raise _contradiction("its subjects are not the artifacts it describes")
+    _check_stored(predicate, set(names))
     digests = [facts.plaintext.sha256 for facts in predicate.artifacts]
     if digests != sorted(set(digests)):
         raise _contradiction("its artifacts are not in order of their digests")
@@ -255,20 +296,50 @@ def check_statement(statement: Statement) -> None:
         raise _contradiction("a seal names a previous one exactly when it is not the first")
 
 
+def _check_stored(predicate: Predicate, subjects: set[str]) -> None:
+    """Check that subjects and artifacts are each other's, encrypted or stored as received."""
+    described = {facts.subject for facts in predicate.artifacts}
+    record = predicate.incident.record
+    if record:
+        described.add(record.name)
+        if record.name != object_name(record.digest.sha256):
+            raise _contradiction("the incident's record is not named after its digest")
+    if described != subjects:
+        raise _contradiction("its subjects are not the artifacts it describes")
+    for facts in predicate.artifacts:
+        if not facts.encoding and facts.subject != object_name(facts.plaintext.sha256):
+            raise _contradiction(f"{facts.source.uri!r} is stored as received, under another digest")
+        if bool(facts.encoding) != (facts.key_ref is not None):
+            raise _contradiction(f"{facts.source.uri!r} names a key exactly when it is encrypted")
+
+
 def _contradiction(what: str) -> SealError:
     return SealError(f"The seal contradicts itself: {what}.")
+
+
+def _storage(record: Stored) -> Storage | None:
+    if not record.encoding or record.key_ref is None:
+        return None
+    return Storage(
+        plaintext=Digest(sha256=record.sha256), encoding=record.encoding[:1], key_ref=record.key_ref
+    )
 
 
 def _subject(sha256: str) -> Subject:
     return Subject(name=object_name(sha256), digest=Digest(sha256=sha256))
 
 
-def _facts(artifact: SealedArtifact) -> ArtifactFacts:
+def _store(place: Place | None) -> Store | None:
+    return Store.model_validate(asdict(place)) if place else None
+
+
+def _facts(artifact: SealedArtifact, place: Place | None) -> ArtifactFacts:
     return ArtifactFacts(
         subject=object_name(artifact.stored_sha256),
         size=artifact.size,
         plaintext=Digest(sha256=artifact.sha256),
-        encoding=(),
+        encoding=artifact.encoding[:1],
+        key_ref=artifact.key_ref,
         source=Source(
             kind=artifact.type,
             system=artifact.source,
@@ -280,6 +351,7 @@ def _facts(artifact: SealedArtifact) -> ArtifactFacts:
             query=artifact.query,
             also_known_as=artifact.also_known_as,
         ),
+        store=_store(place),
     )
 
 
@@ -288,7 +360,9 @@ def _artifact(facts: ArtifactFacts) -> SealedArtifact:
     return SealedArtifact(
         sha256=facts.plaintext.sha256,
         size=facts.size,
-        stored_sha256=facts.plaintext.sha256,
+        stored_sha256=object_digest(facts.subject),
+        encoding=facts.encoding,
+        key_ref=facts.key_ref,
         uri=source.uri,
         type=source.kind,
         source=source.system,

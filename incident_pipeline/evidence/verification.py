@@ -1,7 +1,8 @@
 """The outcome of a verification: what was looked at, and whether it holds, fails, or could not be told.
 
 "Could not check" is never "verified": one failure gives exit code 1, else one thing that could not be
-checked gives 3, and a verification that looked at nothing gives 3 as well.
+checked gives 3, and a verification that looked at nothing gives 3 as well. A remark says what the
+reader should know about how far the answer reaches; it counts neither way.
 """
 
 from __future__ import annotations
@@ -15,8 +16,11 @@ from incident_pipeline.errors import EvidenceError
 if TYPE_CHECKING:
     from incident_pipeline.errors import IncidentPipelineError
 
-Outcome = Literal["ok", "failed", "could_not_check"]
-CheckedKind = Literal["seal", "chain", "artifact", "evidence", "sentence", "citation", "derived", "rebuilt"]
+Outcome = Literal["ok", "failed", "could_not_check", "remark"]
+CheckedKind = Literal[
+    "seal", "chain", "artifact", "lock", "evidence", "sentence", "citation", "derived", "derivation", "bag",
+    "log", "pin", "redaction", "time", "plaintext", "custody", "access", "rebuilt",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -42,20 +46,26 @@ class VerificationReport:
     @property
     def failures(self) -> tuple[Checked, ...]:
         """Give what does not hold, and what could not be checked."""
-        return tuple(item for item in self.items if item.outcome != "ok")
+        return tuple(item for item in self.items if item.outcome not in ("ok", "remark"))
+
+    @property
+    def remarks(self) -> tuple[Checked, ...]:
+        """Give what limits the answer without changing it, such as a log that nothing is pinned of."""
+        return tuple(item for item in self.items if item.outcome == "remark")
 
     @property
     def counts(self) -> dict[str, dict[str, int]]:
-        """Count per kind and outcome."""
+        """Count per kind and outcome; remarks are none of what was checked."""
         found: dict[str, Counter[str]] = {}
         for item in self.items:
-            found.setdefault(item.kind, Counter())[item.outcome] += 1
+            if item.outcome != "remark":
+                found.setdefault(item.kind, Counter())[item.outcome] += 1
         return {kind: dict(sorted(found[kind].items())) for kind in sorted(found)}
 
     @property
     def exit_code(self) -> Literal[0, 1, 3]:
         """Give 0 when everything holds, 1 when something fails, else 3."""
-        outcomes = {item.outcome for item in self.items}
+        outcomes = {item.outcome for item in self.items} - {"remark"}
         if "failed" in outcomes:
             return 1
         return 0 if outcomes == {"ok"} else 3
@@ -65,16 +75,21 @@ class VerificationReport:
         """Give one line for people."""
         verdict = {0: "Everything holds", 1: "NOT verified", 3: "Could not be verified"}[self.exit_code]
         names = {
-            "seal": "signatures", "chain": "links to earlier seals", "artifact": "artifacts",
+            "seal": "signatures", "chain": "links to earlier seals", "artifact": "artifacts", "lock": "locks",
             "evidence": "evidence lists", "sentence": "sentences", "citation": "citations",
-            "derived": "derived values", "rebuilt": "rebuilt files",
+            "derived": "derived values", "derivation": "derived files", "bag": "files of the export",
+            "log": "places in the log", "pin": "pinned checkpoints", "time": "time stamps",
+            "plaintext": "plaintexts", "custody": "custody entries", "access": "access logs",
+            "redaction": "redacted views", "rebuilt": "rebuilt files",
         }  # fmt: skip
         parts = [
             f"{counts.get('ok', 0)} of {sum(counts.values())} {names[kind]}"
             for kind, counts in self.counts.items()
         ]
         what = ", ".join(self.incidents[:3]) + (", ..." if len(self.incidents) > 3 else "")  # noqa: PLR2004
-        return f"{verdict}: {', '.join(parts) or 'nothing was checked'} ({what or 'no incident'})."
+        noted = "; ".join(sorted({item.name for item in self.remarks}))
+        tail = f" Remarks: {noted}." if noted else ""
+        return f"{verdict}: {', '.join(parts) or 'nothing was checked'} ({what or 'no incident'}).{tail}"
 
     def as_dict(self) -> dict[str, object]:
         """Give the report as a JSON value."""
@@ -86,6 +101,7 @@ class VerificationReport:
             "trusted_keys": list(self.trusted_keys),
             "trust_source": self.trust_source,
             "failures": [vars(item) for item in self.failures],
+            "remarks": [vars(item) for item in self.remarks],
         }
 
 

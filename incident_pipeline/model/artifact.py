@@ -32,6 +32,7 @@ class SealedArtifact(Frozen):
 
     `sha256` and `size` are of the bytes as received; `stored_sha256` of the vault's own encoding
     (equal while the vault stores bytes as they are). `uri` is the one written in `incident.json`.
+    `encoding` says how the vault stores it; `key_ref` names the data key, where it is encrypted.
     """
 
     sha256: str
@@ -46,6 +47,8 @@ class SealedArtifact(Frozen):
     timezone: str | None = None
     query: str | None = None
     also_known_as: tuple[str, ...] = ()
+    encoding: tuple[Literal["aes-256-gcm-chunked-v1"], ...] = ()
+    key_ref: str | None = None
 
 
 class SealedEvidence(Frozen):

@@ -16,7 +16,9 @@ from incident_pipeline.model.citation import Ledger
 from incident_pipeline.model.facts import Facts
 from incident_pipeline.model.hypothesis import Diagnosis, Hypotheses
 from incident_pipeline.model.incident import Incident
+from incident_pipeline.model.log import LogProof
 from incident_pipeline.model.postmortem import Postmortem
+from incident_pipeline.model.redaction import Redaction, SpanMap
 from incident_pipeline.model.report import ParseReport
 from incident_pipeline.model.timeline import Timeline
 
@@ -26,7 +28,10 @@ if TYPE_CHECKING:
 FILES: Final[dict[str, type[BaseModel]]] = {
     "incident.json": Incident,
     "evidence.json": SealedEvidence,
+    "seal.log.json": LogProof,
     "parse_report.json": ParseReport,
+    "redaction.json": Redaction,
+    "spans.json": SpanMap,
     "timeline.json": Timeline,
     "diagnosis.json": Diagnosis,
     "hypotheses.json": Hypotheses,

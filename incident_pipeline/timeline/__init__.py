@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Final
 
 from incident_pipeline.timeline.build import TIMELINE, BuiltTimeline, build_timeline, table_rows
-from incident_pipeline.timeline.merkle import included, inclusion_proof, leaf_hash, merkle_root
 from incident_pipeline.timeline.moments import rfc3339
 from incident_pipeline.timeline.narrative import narrative
 from incident_pipeline.timeline.plain_text import markdown, plain
@@ -19,11 +18,7 @@ __all__ = [
     "TIMELINE",
     "BuiltTimeline",
     "build_timeline",
-    "included",
-    "inclusion_proof",
-    "leaf_hash",
     "markdown",
-    "merkle_root",
     "message_of",
     "narrative",
     "plain",

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from incident_pipeline.evidence import merkle_root
 from incident_pipeline.model.timeline import ArtifactRef, KindCount, Timeline, TimelineEntry
 from incident_pipeline.parsers.table import SCHEMA_VERSION
 from incident_pipeline.serialise import compact_json
@@ -17,7 +18,6 @@ from incident_pipeline.signals.spans import read_spans
 from incident_pipeline.timeline.causality import UNLINKED, link
 from incident_pipeline.timeline.columns import booleans, take
 from incident_pipeline.timeline.dedupe import KEPT, Merges, merge_repeats
-from incident_pipeline.timeline.merkle import merkle_root
 from incident_pipeline.timeline.moments import rfc3339
 from incident_pipeline.timeline.order import BASES, Placed, canonical_order, order_basis
 from incident_pipeline.timeline.scene import Scene

@@ -62,10 +62,13 @@ def running_server(workspace: Workspace) -> Iterator[str]:
     environ = os.environ | {
         "DAGSTER_HOME": str(home),
         "INCIDENT_PIPELINE_OUT": str(workspace.out),
-        "INCIDENT_PIPELINE_VAULT": str(workspace.vault_root),
+        "INCIDENT_PIPELINE_VAULT": workspace.vault_setting,
+        "INCIDENT_PIPELINE_VAULT_MODE": workspace.vault_mode,
+        "INCIDENT_PIPELINE_VAULT_RETENTION_DAYS": workspace.vault_retention_days,
         "INCIDENT_PIPELINE_INBOX": str(workspace.inbox),
         "INCIDENT_PIPELINE_INCIDENTS": str(workspace.incidents),
         "INCIDENT_PIPELINE_EMBEDDER": workspace.embedder,
+        "INCIDENT_PIPELINE_ENCRYPTION": workspace.encryption,
     }
     web = ["dagster_webserver", "-h", "127.0.0.1", "-p", str(port), "-w", str(home / "workspace.yaml")]
     daemon = ["dagster._daemon", "run", "-w", str(home / "workspace.yaml")]

@@ -69,16 +69,21 @@ class Case:
         return folder
 
     def seal(self, path: Path | None = None, signer: LocalSigner | None = None) -> Sealed:
-        """Seal a bundle and write the two files a results folder begins with."""
+        """Seal a bundle and write the files a results folder begins with."""
         bundle = open_bundle(path or self.bundle(), self.root / "scratch")
         sealed = seal(bundle, self.vault, (signer or self.signer).signer, now=NOW)
         write_bytes(self.results.manifest, sealed.manifest)
+        write_bytes(self.results.seal_log, sealed.log_proof)
         write_json(self.results.evidence, sealed.evidence)
         return sealed
 
+    def reader(self, sealed: Sealed) -> EvidenceReader:
+        """Read the sealed artifacts."""
+        return EvidenceReader(self.vault, sealed.evidence.artifacts)
+
     def write_ledger(self, sealed: Sealed) -> None:
         """Write a postmortem of one sentence, its ledger row, and the file it was counted from."""
-        reader = EvidenceReader(self.vault, sealed.evidence.artifacts)
+        reader = self.reader(sealed)
         log = next(it for it in sealed.evidence.artifacts if it.uri == "logs/app.log")
         chat = next(it for it in sealed.evidence.artifacts if it.uri == "chat.json")
         write_json(self.results.timeline, {"entries": [{"position": 0}]})

@@ -37,7 +37,7 @@ def test_untouched_results_hold_completely(sealed_case: Case) -> None:
     assert report.incidents == ("inc-1",)
     assert report.counts == {
         "artifact": {"ok": 3}, "chain": {"ok": 1}, "citation": {"ok": 2}, "derived": {"ok": 1},
-        "evidence": {"ok": 1}, "seal": {"ok": 1}, "sentence": {"ok": 1},
+        "evidence": {"ok": 1}, "log": {"ok": 2}, "seal": {"ok": 1}, "sentence": {"ok": 1},
     }  # fmt: skip
     assert report.summary.startswith("Everything holds: 3 of 3 artifacts")
     assert report.trusted_keys == (sealed_case.signer.keyid,)
@@ -221,6 +221,7 @@ def test_an_older_seal_holds_and_says_that_it_is_superseded(case: Case) -> None:
     first = case.seal()
     case.seal(case.bundle({"a.log": b"new"}))
     rewrite(case.results.manifest, first.manifest)
+    rewrite(case.results.seal_log, first.log_proof)
     write_json(case.results.evidence, first.evidence)
     report = verify_results(case.out, config_dir=case.config)
     assert report.exit_code == 0
@@ -234,9 +235,15 @@ def test_a_seal_removed_or_exchanged_in_the_chain_is_noticed(case: Case) -> None
     seals = case.vault.root / "seals" / "inc-1"
     second = (seals / "000002.sigstore.json").read_bytes()
     rewrite(seals / "000002.sigstore.json", (seals / "000001.sigstore.json").read_bytes())
-    assert case.verify() == (1, ["Seal inc-1/000002 is not the one that its successor names."])
+    assert case.verify() == (1, [
+        "Seal inc-1/000002 is not the one that its successor names.",
+        "Log entry 1 is not of seal inc-1/000002 as it is in the vault: one of them was changed.",
+    ])  # fmt: skip
     (seals / "000002.sigstore.json").unlink()
-    assert case.verify() == (1, ["The vault holds no seal inc-1/000002. It was taken away."])
+    assert case.verify() == (1, [
+        "The vault holds no seal inc-1/000002. It was taken away.",
+        "Log entry 1 is of seal inc-1/000002, which was taken away.",
+    ])  # fmt: skip
     assert verify_results(case.vault.root, config_dir=case.config).exit_code == 1
     rewrite(seals / "000003.sigstore.json", second)
     assert case.verify()[0] == 1

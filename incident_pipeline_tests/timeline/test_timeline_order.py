@@ -9,7 +9,8 @@ import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from incident_pipeline.timeline import TIMELINE, build_timeline, merkle_root, table_rows
+from incident_pipeline.evidence import merkle_root
+from incident_pipeline.timeline import TIMELINE, build_timeline, table_rows
 from incident_pipeline.timeline.order import UNIT_NS
 
 if TYPE_CHECKING:
