@@ -90,13 +90,10 @@ def measure_is_specific(
     component: str,
     direction: Literal["up", "down"],
     windows: Windows,
-    *,
-    above: tuple[str, ...] = (),
 ) -> CheckSpec:
     """Predict that the same measurement of others left its baseline less: the lead over the next.
 
-    A lead of one sample in a few may be chance, so it takes more than a quarter. Components `above`, which
-    wait for this one, are no rivals.
+    A lead of one sample in a few may be chance, so it takes more than a quarter.
     """
     side = "m.value > c.high + c.margin" if direction == "up" else "m.value < c.low - c.margin"
     return check(
@@ -111,7 +108,6 @@ WITH calm AS (
   SELECT m.measure, any_value(m.component) AS component, avg(({side})::INT) AS share, count(*) AS samples
   FROM measures m JOIN calm c USING (measure)
   WHERE m.name = $name AND m.role = 'incident' AND m.time_ns >= $incident_from AND m.time_ns < $incident_to
-    AND NOT coalesce(m.component IN (SELECT unnest(string_split($above, chr(10)))), false)
   GROUP BY m.measure
 ), leads AS (
   SELECT max(share) FILTER (measure = $measure) AS share_here,
@@ -125,7 +121,6 @@ FROM leads""",
             "measure": measure,
             "name": name,
             "component": component,
-            "above": "\n".join(above),
             **windows.parameters(),
         },
         (">", 0.25, "of the samples ahead of the next"),

@@ -295,12 +295,9 @@ def _measure_checks(scene: Scene, component: str, reason: Reason, *, decisive: b
         tests.append(measure_precedes(measure, direction, scene.entry, window, scene.windows.events))
     alike = {one.component for one in scene.series.values() if one.name == series.name}
     callees = tuple(c for c in scene.diagnosis.graph.get(component, ()) if c in alike)
-    # A symptom moves along the calls, so those that wait for this component are no rivals; only of its own
-    # state is it said that no other's moved at all.
-    above = () if reason.term == "resource" else scene.above(component)
-    rivals = alike - {component, *above}
-    if rivals and (reason.term == "resource" or not callees):
-        tests.append(measure_is_specific(measure, series.name, component, direction, window, above=above))
+    # A symptom moves along the calls; only of a component's own state is it said that no other's moved.
+    if alike - {component} and reason.term == "resource":
+        tests.append(measure_is_specific(measure, series.name, component, direction, window))
     if callees:
         tests.append(callees_stay(series.name, component, callees, direction, window))
     if failing:

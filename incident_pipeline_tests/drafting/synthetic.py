@@ -328,10 +328,14 @@ def _changes(story: Story) -> list[_Artifact]:
         if at != FIX or story.fixing_change:
             log.lines.append((raw, row))
     calendar = _Artifact("business/campaigns.jsonl", "change")
-    raw = record(ONSET - 5, summary="autumn mail")
-    calendar.lines.append(
-        (raw, {"kind": "change", "time_ns": _ns(ONSET - 5), "message": "autumn mail", "attributes": {}})
-    )
+    raw = record(ONSET - 5, summary="autumn mail", recipients="90000")
+    row = {
+        "kind": "change",
+        "time_ns": _ns(ONSET - 5),
+        "message": "autumn mail",
+        "attributes": {"recipients": "90000"},
+    }
+    calendar.lines.append((raw, row))
     return [log, calendar]
 
 
