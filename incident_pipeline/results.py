@@ -6,6 +6,7 @@ absolute path; those go to `audit.jsonl`.
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -33,6 +34,14 @@ class ResultsFolder:
             self.hypotheses, self.validated_checks, self.facts, self.ledger, self.postmortem,
             self.postmortem_text, self.report, self.redaction, self.redacted, self.root / "derivations",
         )  # fmt: skip
+
+    def discard_derived(self) -> None:
+        """Remove what was derived from evidence that a seal supersedes: it must not pass for this one's."""
+        for path in (*self.derived, self.evidence):
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
 
     @property
     def seal_log(self) -> Path:

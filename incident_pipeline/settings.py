@@ -40,7 +40,7 @@ class Settings:
     embedder: str = ""
     """Empty for the packaged sentence-transformers weights, a model path, or `none` for full text only."""
     redact_addresses: str = "public"
-    """IP addresses that count as personal data: public (and those a key names as a client's), all, or none."""
+    """IP addresses that are personal data: public (and those a key names as a client's), all, or none."""
     redact_keys: str = ""
     """Further field names whose values are redacted, separated by commas, as `user_id, customer`."""
     config_dir: str = ""

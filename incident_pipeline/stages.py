@@ -7,8 +7,6 @@ results folder; each can run again and gives the same bytes. Nothing here import
 
 from __future__ import annotations
 
-import hashlib
-import shutil
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
@@ -37,7 +35,7 @@ from incident_pipeline.redaction import (
     redact_record,
 )
 from incident_pipeline.retrieval import build_index, load_embedder, make_chunks
-from incident_pipeline.serialise import compact_json, sha256_hex, write_bytes, write_json
+from incident_pipeline.serialise import compact_json, file_sha256, sha256_hex, write_bytes, write_json
 from incident_pipeline.signals import mine_templates
 from incident_pipeline.timeline import build_timeline, narrative
 
@@ -113,7 +111,7 @@ def seal_evidence(workspace: Workspace, key: str, *, now: datetime) -> StageRepo
     vault = workspace.evidence_vault(key)
     with workspace.scratch() as scratch:
         bundle = open_bundle(workspace.source(key), scratch)
-        sealed = seal(
+        done = seal(
             bundle,
             vault,
             signer.signer,
@@ -121,30 +119,31 @@ def seal_evidence(workspace: Workspace, key: str, *, now: datetime) -> StageRepo
             trusted=sealer.trusted,
             authority=sealer.authority,
         )
-    _discard_results_of_other_evidence(folder, sealed.evidence)
-    write_bytes(folder.manifest, sealed.manifest)
-    write_bytes(folder.seal_log, sealed.log_proof)
-    write_json(folder.evidence, sealed.evidence)
-    state = "new seal" if sealed.created else "seal stands"
-    line = f"{state} {sealed.sequence}, root {sealed.evidence.evidence_root[:12]}, key {signer.keyid[:12]}"
+    if folder.evidence.is_file() and sealed(folder).evidence_root != done.evidence.evidence_root:
+        folder.discard_derived()
+    write_bytes(folder.manifest, done.manifest)
+    write_bytes(folder.seal_log, done.log_proof)
+    write_json(folder.evidence, done.evidence)
+    state = "new seal" if done.created else "seal stands"
+    line = f"{state} {done.sequence}, root {done.evidence.evidence_root[:12]}, key {signer.keyid[:12]}"
     line += f" ({signer.kind})"
-    line += _problem_tail(sealed.evidence.problems)
+    line += _problem_tail(done.evidence.problems)
     line += "".join(f"; {notice}" for notice in sealer.notices)
     if vault.keyring.made:
         line += f"; made the key-encryption key {vault.keyring.made}: without a copy, its loss loses all"
-    say(key, "sealed_evidence", line, sealed.evidence.problems)
+    say(key, "sealed_evidence", line, done.evidence.problems)
     return StageReport(
         line=line,
-        data_version=sealed.evidence.evidence_root[:16],
-        counts={"artifacts": len(sealed.evidence.artifacts), "sequence": sealed.sequence},
+        data_version=done.evidence.evidence_root[:16],
+        counts={"artifacts": len(done.evidence.artifacts), "sequence": done.sequence},
         facts={
-            "evidence_root": sealed.evidence.evidence_root,
+            "evidence_root": done.evidence.evidence_root,
             "key_id": signer.keyid,
-            "time": "stamped" if read_signed(sealed.manifest).timestamps else "no time stamp",
-            "manifest_sha256": sha256_hex(sealed.manifest),
+            "time": "stamped" if read_signed(done.manifest).timestamps else "no time stamp",
+            "manifest_sha256": sha256_hex(done.manifest),
             **_derived(workspace, key, "sealed_evidence"),
         },
-        problems=sealed.evidence.problems,
+        problems=done.evidence.problems,
     )
 
 
@@ -347,22 +346,6 @@ def sealed(folder: ResultsFolder) -> SealedEvidence:
         advice = "Materialize sealed_evidence for this incident first."
         raise MissingArtifactError(f"{folder.root.name}: no sealed evidence.", advice=advice)
     return SealedEvidence.model_validate_json(folder.evidence.read_bytes())
-
-
-def file_sha256(path: Path) -> str:
-    """Give the SHA-256 of a file in hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _discard_results_of_other_evidence(folder: ResultsFolder, evidence: SealedEvidence) -> None:
-    """Remove what was derived from evidence that this seal supersedes: it must not pass for this one's."""
-    if folder.evidence.is_file() and sealed(folder).evidence_root != evidence.evidence_root:
-        for path in (*folder.derived, folder.evidence):
-            if path.is_dir():
-                shutil.rmtree(path)
-            else:
-                path.unlink(missing_ok=True)
 
 
 def _derived(workspace: Workspace, key: str, stage: str, **configuration: str) -> dict[str, str]:

@@ -201,7 +201,7 @@ def test_a_defect_of_ours_does_not_end_like_bad_evidence(
         raise ZeroDivisionError("oops")
 
     monkeypatch.delenv("INCIDENT_PIPELINE_DEBUG")
-    monkeypatch.setattr("incident_pipeline.evidence.verify.verify_results", broken)
+    monkeypatch.setattr("incident_pipeline.export.verify_path", broken)
     code, _, err = run(["verify", "."], capsys)
     assert code == 3
     assert "ZeroDivisionError" in err
@@ -254,11 +254,21 @@ def test_an_edit_of_any_result_is_refused_and_named(
     assert file in out
 
 
-def test_without_rebuilding_verify_says_what_it_did_not_see(
-    verified_results: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_rebuilt_results_equal_those_that_stand_and_an_edit_shows(
+    verified_results: tuple[Path, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     results, config = verified_results
     monkeypatch.setenv("INCIDENT_PIPELINE_CONFIG_DIR", str(config))
-    code, out, _ = run(["verify", str(results), "--no-rebuild"], capsys)
-    assert code == 0
-    assert "not rebuilt" in out
+    copy = tmp_path / "copy"
+    shutil.copytree(results, copy)
+    code, out, _ = run(["verify", str(copy), "--rebuild"], capsys)
+    assert code == 0, out
+    assert "18 of 18 rebuilt files" in out
+    (copy / "small-1" / "report.html").write_text("<p>nothing happened</p>")
+    code, out, _ = run(["verify", str(copy), "--rebuild", "--json"], capsys)
+    assert code == 1
+    failed = {item["kind"] for item in json.loads(out)["failures"] if item["name"] == "report.html"}
+    assert failed == {"derivation", "rebuilt"}

@@ -148,7 +148,9 @@ def test_other_evidence_under_the_same_id_leaves_no_result_of_the_old(
     (small_bundle / "incident.json").write_text(json.dumps(record))
     assert run(workspace, small_bundle, until="sealed_evidence").success
     left = {path.name for path in (tmp_path / "out" / "small-1").iterdir()}
-    assert left == {"evidence.json", "manifest.sigstore.json"}
+    assert left == {"evidence.json", "manifest.sigstore.json", "seal.log.json", "derivations"}
+    derivations = tmp_path / "out" / "small-1" / "derivations"
+    assert [path.name for path in derivations.iterdir()] == ["sealed_evidence.sigstore.json"]
 
 
 def test_problems_are_those_of_this_run_also_when_it_ends_early(small_bundle: Path, tmp_path: Path) -> None:

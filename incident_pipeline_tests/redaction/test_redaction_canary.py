@@ -151,7 +151,11 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, str]:
     root.setLevel(logging.DEBUG)
     try:
         key = workspace.register(bundle)
-        with local_instance(workspace) as instance, listening(lambda *told: lines.append(" ".join(told))):
+
+        def hear(*told: object) -> None:
+            lines.append(" ".join(map(str, told)))
+
+        with local_instance(workspace) as instance, listening(hear):
             outcome = run_incident(workspace, key, instance=instance)
     finally:
         root.setLevel(level)
