@@ -18,6 +18,7 @@ from incident_pipeline.cli import (
     parse,
     redact,
     retention,
+    search,
     store,
     ui,
     verify,
@@ -39,6 +40,7 @@ app.command()(investigate.demo)
 app.command()(investigate.investigate)
 app.command()(parse.parse)
 app.command()(redact.redact)
+app.command()(search.search)
 app.command()(verify.verify)
 app.command()(export.export)
 app.command()(evaluate.evaluate)

@@ -272,3 +272,16 @@ def test_rebuilt_results_equal_those_that_stand_and_an_edit_shows(
     assert code == 1
     failed = {item["kind"] for item in json.loads(out)["failures"] if item["name"] == "report.html"}
     assert failed == {"derivation", "rebuilt"}
+
+
+def test_search_finds_the_record_and_its_place(
+    verified_results: tuple[Path, Path], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    folder = str(verified_results[0] / "small-1")
+    code, out, _ = run(["search", folder, "KeyError in stock lookup", "-k", "3"], capsys)
+    assert code == 0
+    assert "stock lookup failed" in out
+    code, out, _ = run(["search", folder, "KeyError in stock lookup", "--json"], capsys)
+    first = json.loads(out)[0]
+    assert (first["rank"], first["artifact_uri"]) == (1, "logs/app.jsonl")
+    assert run(["search", str(tmp_path), "anything"], capsys)[0] == 3
