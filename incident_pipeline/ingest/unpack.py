@@ -250,6 +250,7 @@ def _unpack_zip(file: BinaryIO, target: _Target) -> None:
             for member in members:
                 name = member.orig_filename
                 _take_zip_member(archive, member, target)
+    # NotImplementedError is how zipfile says that it does not know a compression method.
     except (zipfile.BadZipFile, zlib.error, ValueError, EOFError, NotImplementedError) as error:
         message = f"{target.archive}: no whole zip archive at member {name!r} ({error})."
         raise MalformedInputError(message) from error
