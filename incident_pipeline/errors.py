@@ -14,6 +14,7 @@
     │   ├── MalformedInputError      a file is not what it claims to be
     │   ├── DataKeyError             encrypted evidence whose key is not at hand
     │   ├── ErasedEvidenceError      evidence that was erased or disposed of under authority
+    │   ├── WithheldEvidenceError    evidence that a redacted export holds back
     │   └── TrustRootMissingError    nothing outside the evidence says whom to trust
     ├── ServiceError                 an outside service failed: try again (exit 3)
     └── ConfigError                  the command or its configuration is wrong (exit 2)
@@ -124,6 +125,12 @@ class ErasedEvidenceError(UnreadableInputError):
     """Evidence can't be read any more because it was erased, or disposed of, under authority."""
 
     default_advice = "The signed custody entry says who decided it and why; nothing brings it back."
+
+
+class WithheldEvidenceError(UnreadableInputError):
+    """Evidence can't be read because this export shows its redacted view only."""
+
+    default_advice = "Ask whoever made the redacted export for the sealed original; its digest stands here."
 
 
 class TrustRootMissingError(UnreadableInputError):

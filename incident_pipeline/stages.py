@@ -15,7 +15,7 @@ from incident_pipeline.checks import run_checks
 from incident_pipeline.diagnosis import diagnose, propose
 from incident_pipeline.drafting import DraftInputs, draft
 from incident_pipeline.errors import MissingArtifactError
-from incident_pipeline.evidence import Access, EvidenceReader, open_sealer, seal
+from incident_pipeline.evidence import Access, EvidenceReader, Intake, open_sealer, seal
 from incident_pipeline.evidence.manifest import read_signed
 from incident_pipeline.evidence.verify import verify_seal
 from incident_pipeline.export import write_derivation
@@ -109,8 +109,9 @@ def seal_evidence(workspace: Workspace, key: str, *, now: datetime) -> StageRepo
     signer = sealer.opened
     folder = workspace.folder(key)
     vault = workspace.evidence_vault(key)
-    with workspace.scratch() as scratch:
-        bundle = open_bundle(workspace.source(key), scratch)
+    before = sealed(folder) if folder.evidence.is_file() else None
+    with workspace.scratch() as scratch, Intake(vault, before) as intake:
+        bundle = open_bundle(workspace.source(key), scratch, intake.take)
         done = seal(
             bundle,
             vault,
@@ -118,8 +119,9 @@ def seal_evidence(workspace: Workspace, key: str, *, now: datetime) -> StageRepo
             now=now,
             trusted=sealer.trusted,
             authority=sealer.authority,
+            stored=intake.stored(),
         )
-    if folder.evidence.is_file() and sealed(folder).evidence_root != done.evidence.evidence_root:
+    if before is not None and before.evidence_root != done.evidence.evidence_root:
         folder.discard_derived()
     write_bytes(folder.manifest, done.manifest)
     write_bytes(folder.seal_log, done.log_proof)

@@ -17,6 +17,9 @@ def export(
     path: Annotated[Path, typer.Argument(help="A results folder, or the folder that holds several.")],
     out: Annotated[Path, typer.Option("--out", help="Folder of the export; must not exist yet.")],
     archive: Annotated[bool, typer.Option("--archive", help="Also write OUT.tar.zst beside it.")] = False,
+    redacted: Annotated[
+        bool, typer.Option("--redacted", help="Hand out the redacted view; name raw evidence by digest only.")
+    ] = False,
     trust_root: Annotated[
         Path | None, typer.Option(help="Public key, or folder of keys, of the signers you trust.")
     ] = None,
@@ -29,6 +32,7 @@ def export(
     from incident_pipeline.evidence import open_keyring, open_sealer  # noqa: PLC0415 -- keep `--help` quick
     from incident_pipeline.export import export as write_bag  # noqa: PLC0415
     from incident_pipeline.export import write_archive  # noqa: PLC0415
+    from incident_pipeline.redaction import Rules  # noqa: PLC0415
     from incident_pipeline.workspace import Workspace  # noqa: PLC0415
 
     output = Output(as_json=as_json)
@@ -50,12 +54,17 @@ def export(
         config_dir=workspace.config_dir,
         keyring=open_keyring(settings.encryption, workspace.config_dir),
         authority=sealer.authority,
+        redact=Rules.of(settings.redact_addresses, settings.redact_keys) if redacted else None,
     )
     packed = write_archive(exported.path) if archive else None
     unchecked = [item for item in exported.verification.failures if item.outcome == "could_not_check"]
     for item in unchecked:
         output.line(f"[bold yellow]not checked[/bold yellow] {escape(item.message)}")
     output.line(f"{exported.files:,} files, {exported.size:,} bytes, signed with key {exported.keyid}")
+    if redacted:
+        output.line(
+            f"withheld: {exported.withheld:,} files, each named by its digest; raw evidence is not in it"
+        )
     output.line("Tell whoever receives it this key id on another way than the export itself.")
     output.line(escape(str(packed or exported.path)))
     output.result(
@@ -66,6 +75,8 @@ def export(
             "files": exported.files,
             "bytes": exported.size,
             "key_id": exported.keyid,
+            "redacted": redacted,
+            "withheld": exported.withheld,
             "not_checked": [item.message for item in unchecked],
         }
     )

@@ -47,9 +47,12 @@ def checkpoint(
     from incident_pipeline.evidence.log_records import seal_name  # noqa: PLC0415
 
     settings, output = Settings.load(), Output(as_json=as_json)
-    vault, keys = _open_vault(path, settings), _keys(trust_root, settings)
-    if repair:
-        for seal in adopt_seals(vault, _signer(path, settings), keys):
+    vault = _open_vault(path, settings)
+    # Opened first: a key that is used for the first time is trusted from then on.
+    signer = _signer(path, settings) if repair else None
+    keys = _keys(trust_root, settings)
+    if signer is not None:
+        for seal in adopt_seals(vault, signer, keys):
             output.progress.print(f"entered seal {seal_name(seal)}")
     log = _read(vault, keys)
     for seal in unlogged(vault):
@@ -168,7 +171,14 @@ def _read(vault: Vault, keys: tuple[Key, ...]) -> Log:
 
 
 def _signer(path: Path | None, settings: Settings) -> Signer:
-    from incident_pipeline.evidence import load_or_create_local_signer  # noqa: PLC0415 -- quick help
+    """Open the signer that seals are signed by here; its key must be one that may sign today."""
+    from datetime import UTC, datetime  # noqa: PLC0415 -- quick help
+
+    from incident_pipeline.evidence import load_trust_root, open_signer  # noqa: PLC0415
+    from incident_pipeline.evidence.trust import require_active  # noqa: PLC0415
     from incident_pipeline.workspace import Workspace  # noqa: PLC0415
 
-    return load_or_create_local_signer(Workspace.from_settings(settings, out=path).config_dir).signer
+    workspace = Workspace.from_settings(settings, out=path)
+    opened = open_signer(workspace.signer, workspace.config_dir)
+    require_active(load_trust_root(folder=workspace.config_dir), opened.keyid, datetime.now(UTC))
+    return opened.signer

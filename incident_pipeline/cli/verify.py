@@ -14,13 +14,6 @@ from incident_pipeline.settings import Settings
 if TYPE_CHECKING:
     from incident_pipeline.evidence.verify import VerificationReport
 
-_MARKS = {
-    "ok": "[green]ok[/green]        ",
-    "failed": "[bold red]FAILED[/bold red]    ",
-    "could_not_check": "[bold yellow]not checked[/bold yellow]",
-    "remark": "[dim]remark[/dim]    ",
-}
-
 
 def verify(
     path: Annotated[Path, typer.Argument(help="Results of one incident or several, a vault, or an export.")],
@@ -46,7 +39,8 @@ def verify(
 
     Exit 0 when everything holds, 1 when something does not, 3 when something could not be checked.
     """
-    from incident_pipeline.evidence import (  # noqa: PLC0415 -- keep `--help` quick
+    from incident_pipeline.cli.findings import finding_lines  # noqa: PLC0415 -- keep `--help` quick
+    from incident_pipeline.evidence import (  # noqa: PLC0415
         load_trust_root,
         open_keyring,
         open_vault,
@@ -94,9 +88,8 @@ def verify(
         report = _rebuilt(report, path, settings)
     for line in load_trust_root(trust_root, folder=config_dir).fingerprints:
         output.line(f"[dim]trusted[/dim]    {shown(line)}")
-    for item in report.items:
-        if item.outcome != "ok":
-            output.line(f"{_MARKS[item.outcome]} {shown(item.name)}: {shown(item.message)}")
+    for line in finding_lines(item for item in report.items if item.outcome != "ok"):
+        output.line(line)
     output.line(report.summary)
     output.result(report.as_dict())
     raise typer.Exit(report.exit_code)

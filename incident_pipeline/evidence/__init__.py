@@ -8,6 +8,7 @@ from incident_pipeline.evidence.access_log import ACCESS_LOG, Access, AccessLog,
 from incident_pipeline.evidence.data_keys import DataKeys
 from incident_pipeline.evidence.decode import decode
 from incident_pipeline.evidence.encryption import EncryptedVault
+from incident_pipeline.evidence.intake import Intake
 from incident_pipeline.evidence.keyring import Keyring, open_keyring
 from incident_pipeline.evidence.local_vault import LocalVault
 from incident_pipeline.evidence.locate import locate
@@ -40,6 +41,7 @@ __all__ = [
     "DataKeys",
     "EncryptedVault",
     "EvidenceReader",
+    "Intake",
     "Keyring",
     "LocalSigner",
     "LocalVault",

@@ -32,7 +32,7 @@ from incident_pipeline.errors import (
 from incident_pipeline.evidence.custody import recorded_end
 from incident_pipeline.evidence.data_keys import KeyRecord, stream_context
 from incident_pipeline.evidence.stream import CHUNK, ENCODING, Ciphertext, PlaintextFile, encrypt
-from incident_pipeline.evidence.vault import Stored
+from incident_pipeline.evidence.vault import Stored, Taken, TakesFiles
 from incident_pipeline.ingest import hash_file, open_regular
 
 if TYPE_CHECKING:
@@ -92,6 +92,49 @@ class EncryptedVault:
             return known
         with open_regular(path, name=name) as file:
             return self._put(_chunks(file, name), sha256, name)
+
+    def take_file(self, path: Path, *, name: str, given: str | None, likely: str | None) -> Taken:
+        """Store a file as the inner vault does or, where it is encrypted, as `put_file` does.
+
+        A data key is made for a digest, so a file without a given one is hashed before. A given one is
+        compared while encrypting, and nothing is stored where it is wrong.
+
+        Args:
+            path: the file; a link is not followed.
+            name: what messages call it: the artifact's URI.
+            given: the digest it should have; with another one it is not stored.
+            likely: a hint for the inner vault.
+
+        Raises:
+            UnreadableInputError: it can't be read, or was written to meanwhile (and what `put_file` raises).
+        """
+        if self.keyring.current is None:
+            if isinstance(self.inner, TakesFiles):
+                return self.inner.take_file(path, name=name, given=given, likely=likely)
+        elif given is not None and self.keys.read(self.incident, given) is None:
+            try:
+                stored = self.put_file(path, name=name, expected=given)
+            except UnreadableInputError:
+                # It has another digest, or can't be read, or changes: reading it again tells which.
+                sha256, size = hash_file(path, name=name)
+                if sha256 == given:
+                    raise
+                return Taken(sha256, size, None)
+            return Taken(stored.sha256, stored.size, stored)
+        sha256, size = hash_file(path, name=name)
+        if given not in (None, sha256):
+            return Taken(sha256, size, None)
+        return Taken(sha256, size, self.put_file(path, name=name, expected=sha256))
+
+    def settle(self) -> None:
+        """Have the inner vault make durable what it took."""
+        if isinstance(self.inner, TakesFiles):
+            self.inner.settle()
+
+    def abandon(self) -> None:
+        """Have the inner vault forget what it took."""
+        if isinstance(self.inner, TakesFiles):
+            self.inner.abandon()
 
     def put_bytes(self, data: bytes) -> Stored:
         """Store bytes, encrypted (errors as `put_file`)."""

@@ -19,15 +19,18 @@ from incident_pipeline.errors import (
     ServiceError,
     UnreadableInputError,
 )
-from incident_pipeline.evidence.vault import Stored, Worm, object_name, record_name
-from incident_pipeline.evidence.write_once import PendingFile
+from incident_pipeline.evidence.vault import Stored, Taken, Worm, object_name, record_name
+from incident_pipeline.evidence.write_once import Batch, PendingFile, sync_folder
 from incident_pipeline.ingest import open_regular
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-STEP: Final = 1024**2
+STEP: Final = 256 * 1024
+"""Bytes read at a time: larger steps cost page faults and larger pages, smaller ones calls."""
+SMALL: Final = 1024**2
+"""Bytes up to which files are made durable together."""
 _KEY = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 _SEAL_FILE = re.compile(r"(\d{6})\.sigstore\.json")
 
@@ -40,9 +43,10 @@ class LocalVault:
     def __init__(self, root: Path) -> None:
         """Keep everything below `root`."""
         self.root = root
+        self._batch = Batch()
 
     def put_file(self, path: Path, *, name: str, expected: str | None = None) -> Stored:
-        """Store a file, hashing while copying in steps of 1 MiB.
+        """Store a file, hashing while copying.
 
         Args:
             path: the file; a link is not followed.
@@ -58,6 +62,51 @@ class LocalVault:
             return Stored(expected, self.check(expected), expected)
         with open_regular(path, name=name) as file:
             return self._store(_chunks(file, name), expected, name)
+
+    def take_file(self, path: Path, *, name: str, given: str | None, likely: str | None) -> Taken:
+        """Store a file whose digest is not known yet, hashing while copying; durable after `settle`.
+
+        Args:
+            path: the file; a link is not followed.
+            name: what messages call it: the artifact's URI.
+            given: the digest it should have; with another one it is not stored.
+            likely: the digest it probably has, not trusted: saves copying what is stored already.
+
+        Raises:
+            UnreadableInputError: it can't be read, or was written to meanwhile.
+            HashMismatchError: the vault already holds this object, and it was altered.
+            ServiceError: the vault can't be written.
+        """
+        with open_regular(path, name=name) as file:
+            began = _state(file)
+            known = next((it for it in (given, likely) if it and self.contains(it)), None)
+            if known is not None:
+                sha256, size = _hash_all(file, name)
+                _refuse_changed(file, began, name)
+                if sha256 == known:
+                    # Another sealer may have named it a moment ago and not have synced the folder.
+                    self._batch.add_folder(self.object_path(sha256).parent)
+                    return Taken(sha256, size, Stored(sha256, self.check(sha256), sha256))
+                if given is not None:
+                    return Taken(sha256, size, None)
+                file.seek(0)
+            return self._copy(file, began, given, name)
+
+    def settle(self) -> None:
+        """Make durable what was taken, and check what turned out to be there already.
+
+        Raises:
+            HashMismatchError: the vault already held one of the objects, and it was altered.
+            ServiceError: the vault can't be written.
+        """
+        with _writing():
+            there = self._batch.settle()
+        for path in there:
+            self.check(path.parent.name + path.name)
+
+    def abandon(self) -> None:
+        """Forget what was taken and has no name yet."""
+        self._batch.drop()
 
     def put_bytes(self, data: bytes) -> Stored:
         """Store bytes.
@@ -128,11 +177,7 @@ class LocalVault:
                 path.unlink()
             except FileNotFoundError:
                 return False
-            folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
+            sync_folder(path.parent)
         return True
 
     def publish_seal(self, key: str, sequence: int, data: bytes) -> bool:
@@ -217,16 +262,27 @@ class LocalVault:
             raise MissingArtifactError(message, advice="Restore the vault from its copy, or seal anew.")
         return open_regular(path, name=f"object {sha256}")
 
+    def _copy(self, file: BinaryIO, began: os.stat_result, given: str | None, name: str) -> Taken:
+        with _writing(), contextlib.ExitStack() as stack:
+            pending = stack.enter_context(PendingFile(self.root / "objects"))
+            sha256, size = _write(pending, _chunks(file, name))
+            _refuse_changed(file, began, name)
+            if given not in (None, sha256):
+                return Taken(sha256, size, None)
+            target = self.object_path(sha256)
+            if size <= SMALL:
+                stack.pop_all()  # the batch closes it
+                self._batch.add(pending, target)
+                created = True
+            else:
+                created = pending.publish(target)
+        if not created:
+            self.check(sha256)
+        return Taken(sha256, size, Stored(sha256, size, sha256))
+
     def _store(self, chunks: Iterable[bytes], expected: str | None, name: str) -> Stored:
-        digest = hashlib.sha256()
-        size = 0
-        objects = self.root / "objects"
-        with _writing(), PendingFile(objects) as pending:
-            for chunk in chunks:
-                digest.update(chunk)
-                size += len(chunk)
-                pending.write(chunk)
-            sha256 = digest.hexdigest()
+        with _writing(), PendingFile(self.root / "objects") as pending:
+            sha256, size = _write(pending, chunks)
             if expected not in (None, sha256):
                 message = f"{name}: changed while it was being sealed."
                 raise UnreadableInputError(message, advice="Copy it aside, or wait until it is whole.")
@@ -243,6 +299,33 @@ def _writing() -> Iterator[None]:
     except OSError as error:
         message = f"The vault can't be written ({error.strerror or error})."
         raise ServiceError(message, advice="Check its free space and permissions, then run again.") from error
+
+
+def _write(pending: PendingFile, chunks: Iterable[bytes]) -> tuple[str, int]:
+    """Write chunks; give digest and size of what was written."""
+    digest = hashlib.sha256()
+    size = 0
+    for chunk in chunks:
+        digest.update(chunk)
+        size += len(chunk)
+        pending.write(chunk)
+    return digest.hexdigest(), size
+
+
+def _state(file: BinaryIO) -> os.stat_result:
+    return os.fstat(file.fileno())
+
+
+def _refuse_changed(file: BinaryIO, began: os.stat_result, name: str) -> None:
+    """Refuse a file that somebody wrote to while it was read: its bytes were never all there at once."""
+    now = _state(file)
+    if (now.st_size, now.st_mtime_ns, now.st_ctime_ns) != (
+        began.st_size,
+        began.st_mtime_ns,
+        began.st_ctime_ns,
+    ):
+        message = f"{name}: changed while it was being sealed."
+        raise UnreadableInputError(message, advice="Copy it aside, or wait until it is whole.")
 
 
 def _chunks(file: BinaryIO, name: str) -> Iterator[bytes]:

@@ -25,6 +25,7 @@ from incident_pipeline.errors import (
 from incident_pipeline.evidence.custody import Concerned, CustodyLog, Decision, Entry, enter, read_custody
 from incident_pipeline.evidence.manifest import Manifest, read_manifest
 from incident_pipeline.evidence.places import pin_places
+from incident_pipeline.evidence.sealing_lock import removing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -291,12 +292,14 @@ def _left(custodian: Custodian, incident: str, artifact: Concerned, by: End) -> 
 
 def _end(custodian: Custodian, incident: str, artifact: Concerned, by: End) -> None:
     """Do what a custody entry says was done; doing it again does nothing."""
-    if not _left(custodian, incident, artifact, by):
-        return
     if by == "erase-key":
-        custodian.keys.destroy(incident, artifact.sha256)
-    elif isinstance(custodian.vault, RemovesObjects):
-        custodian.vault.remove(artifact.stored_sha256)
+        if _left(custodian, incident, artifact, by):
+            custodian.keys.destroy(incident, artifact.sha256)
+        return
+    # Nobody may be about to seal the same bytes for another incident, counting on the object.
+    with removing(custodian.vault):
+        if _left(custodian, incident, artifact, by) and isinstance(custodian.vault, RemovesObjects):
+            custodian.vault.remove(artifact.stored_sha256)
 
 
 def _needed_elsewhere(custodian: Custodian, incident: str, stored_sha256: str) -> bool:

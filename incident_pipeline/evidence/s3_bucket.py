@@ -7,7 +7,7 @@ alone can be shadowed by a newer version or hidden by a delete marker, and both 
 from __future__ import annotations
 
 import base64
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
@@ -35,11 +35,12 @@ _CONFLICTS: Final = 8
 
 @dataclass(frozen=True)
 class Version:
-    """One stored version of a key. `size` in bytes."""
+    """One stored version of a key. `size` in bytes; `modified` is known where it was listed."""
 
     key: str
     version_id: str
     size: int
+    modified: datetime | None = field(default=None, compare=False)
 
 
 def connect(*, attempts: int = 5) -> BaseClient:
@@ -163,7 +164,9 @@ class S3Bucket:
             pages = self._client.get_paginator("list_object_versions")
             for page in pages.paginate(Bucket=self.name, Prefix=prefix):
                 found += [
-                    Version(str(it["Key"]), str(it["VersionId"]), int(it["Size"]))
+                    Version(
+                        str(it["Key"]), str(it["VersionId"]), int(it["Size"]), _utc(it.get("LastModified"))
+                    )
                     for it in page.get("Versions", [])
                     if not exact or it["Key"] == prefix
                 ]
@@ -225,6 +228,11 @@ class S3Bucket:
             self._client.put_object_legal_hold(
                 Bucket=self.name, Key=key, VersionId=version_id, LegalHold={"Status": "ON" if on else "OFF"}
             )
+
+    def delete(self, key: str, version_id: str) -> None:
+        """Delete a version for good, never around its lock: the service refuses while it has one."""
+        with speaking(f"deleting {key} (s3:DeleteObjectVersion)"):
+            self._client.delete_object(Bucket=self.name, Key=key, VersionId=version_id)
 
 
 def _served_at(answer: dict[str, Any]) -> datetime | None:

@@ -9,6 +9,7 @@ and locks; whether the service means it is for `store doctor`.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, BinaryIO, Final
@@ -22,7 +23,7 @@ from incident_pipeline.evidence.s3_bucket import STEP, Version, connect
 from incident_pipeline.evidence.s3_errors import KeyTakenError, NotLockedError, WrongDigestError
 from incident_pipeline.evidence.s3_lock import Lock, LockPolicy, S3Location
 from incident_pipeline.evidence.s3_reader import S3Reader
-from incident_pipeline.evidence.vault import Place, Stored, Worm, record_name
+from incident_pipeline.evidence.vault import Place, Stored, Worm, object_digest, record_name
 from incident_pipeline.ingest import open_regular
 
 if TYPE_CHECKING:
@@ -186,6 +187,35 @@ class S3Vault(S3Reader):
         lock = self._bucket.lock_of(held.key, held.version_id)
         hold = self._bucket.has_hold(held.key, held.version_id)
         return Lock(lock.mode, lock.retain_until, hold)
+
+    def object_versions(self) -> tuple[tuple[str, Version], ...]:
+        """List all versions of objects by the digest in their key, the oldest of each first.
+
+        Raises:
+            ConfigError: the role may not list.
+            ServiceError: the service fails.
+        """
+        root = self._location.key("objects/")
+        found = []
+        for version in self._bucket.versions(root):
+            with contextlib.suppress(SealError):  # somebody else's object
+                found.append((object_digest(f"objects/{version.key.removeprefix(root)}"), version))
+        return tuple(found)
+
+    def version_lock(self, version: Version) -> Lock:
+        """Give the lock of a version as the service states it, its legal hold included."""
+        lock = self._bucket.lock_of(version.key, version.version_id)
+        return Lock(lock.mode, lock.retain_until, self._bucket.has_hold(version.key, version.version_id))
+
+    def delete_version(self, version: Version) -> None:
+        """Delete a version that nothing locks, which sealing never needs.
+
+        Raises:
+            MissingArtifactError: it is gone.
+            ConfigError: it is locked, or the role may not.
+            ServiceError: the service fails.
+        """
+        self._bucket.delete(version.key, version.version_id)
 
     def set_legal_hold(self, sha256: str, *, on: bool) -> None:
         """Put an object under legal hold, or lift it: the custodian's right, which sealing needs not.

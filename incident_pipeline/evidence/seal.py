@@ -22,12 +22,13 @@ from incident_pipeline.evidence.manifest import (
     verify_signature,
 )
 from incident_pipeline.evidence.places import places_of
+from incident_pipeline.evidence.sealing_lock import sealing
 from incident_pipeline.evidence.statement import Custody, evidence_of, evidence_root, make_statement
 from incident_pipeline.evidence.timestamps import refuse_clock_set_back
 from incident_pipeline.model.artifact import Problem, SealedArtifact, SealedEvidence
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from datetime import datetime
 
     from incident_pipeline.evidence.signing import Key, Signer
@@ -70,6 +71,7 @@ def seal(
     now: datetime,
     trusted: Iterable[Key] = (),
     authority: TimeAuthority | None = None,
+    stored: Mapping[str, Stored] | None = None,
 ) -> Sealed:
     """Put a bundle's artifacts into the vault, sign what was put there, and enter the seal into the log.
 
@@ -82,6 +84,7 @@ def seal(
         now: aware time of sealing; it stands in the signed manifest only.
         trusted: further keys under which an earlier seal of the incident may be signed.
         authority: who stamps the new seal's signature with a trusted time; nobody when None.
+        stored: by digest, what the vault holds already because it was stored while being hashed (`Intake`).
 
     Raises:
         IncidentIdError: the vault holds another incident whose id folds to the same key.
@@ -92,9 +95,23 @@ def seal(
         ServiceError: the vault can't be written, or signer or authority don't answer, or the clock was set
             back behind the seal before.
     """
-    evidence = _store(bundle, vault)
+    # Objects that a killed run left are adopted below: nothing may collect them until a seal names them.
+    with sealing(vault):
+        evidence = _store(bundle, vault, stored or {})
+        return _seal(bundle, evidence, vault, signer, now=now, trusted=tuple(trusted), authority=authority)
+
+
+def _seal(
+    bundle: Bundle,
+    evidence: SealedEvidence,
+    vault: Vault,
+    signer: Signer,
+    *,
+    now: datetime,
+    trusted: tuple[Key, ...],
+    authority: TimeAuthority | None,
+) -> Sealed:
     record = vault.put_bytes(bundle.record) if bundle.record is not None else None
-    trusted = tuple(trusted)
     places = places_of(vault, _stored_digests(evidence, record))
     keys = (signer.public_key, *trusted)
     for _ in range(_ATTEMPTS):
@@ -131,12 +148,12 @@ def _stored_digests(evidence: SealedEvidence, record: Stored | None) -> list[str
     return sorted(digests | ({record.stored_sha256} if record else set()))
 
 
-def _store(bundle: Bundle, vault: Vault) -> SealedEvidence:
+def _store(bundle: Bundle, vault: Vault, stored: Mapping[str, Stored]) -> SealedEvidence:
     artifacts: list[SealedArtifact] = []
     problems = list(bundle.problems)
     for artifact in bundle.artifacts:
         try:
-            artifacts.append(_store_one(artifact, vault))
+            artifacts.append(_store_one(artifact, vault, stored.get(artifact.sha256)))
         except UnreadableInputError as error:
             uri = artifact.entry.uri
             problems.append(
@@ -159,10 +176,10 @@ def _store(bundle: Bundle, vault: Vault) -> SealedEvidence:
     )
 
 
-def _store_one(artifact: BundleArtifact, vault: Vault) -> SealedArtifact:
+def _store_one(artifact: BundleArtifact, vault: Vault, stored: Stored | None) -> SealedArtifact:
     entry = artifact.entry
     try:
-        stored = vault.put_file(artifact.path, name=entry.uri, expected=artifact.sha256)
+        stored = stored or vault.put_file(artifact.path, name=entry.uri, expected=artifact.sha256)
     except HashMismatchError as error:
         message = f"{entry.uri}: {error.message}"
         raise HashMismatchError(message, advice=error.advice) from error

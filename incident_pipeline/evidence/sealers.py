@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from incident_pipeline.errors import ConfigError
 from incident_pipeline.evidence.kms import KMS_SCHEME, open_kms_signer
-from incident_pipeline.evidence.signing import PASSPHRASE_VARIABLE, config_dir, load_or_create_local_signer
+from incident_pipeline.evidence.passphrases import PASSPHRASE_VARIABLE
+from incident_pipeline.evidence.signing import config_dir, load_or_create_local_signer
 from incident_pipeline.evidence.timestamps import open_url_authority
 from incident_pipeline.evidence.trust import load_trust_root, require_active
 from incident_pipeline.evidence.tsa_local import open_local_authority

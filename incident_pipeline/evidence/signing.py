@@ -34,12 +34,14 @@ from cryptography.hazmat.primitives.serialization import (
 from securesystemslib.signer import CryptoSigner, Key, Signature, SSlibKey  # type: ignore[attr-defined]
 
 from incident_pipeline.errors import ConfigError
+from incident_pipeline.evidence.passphrases import GIVE_IT, PASSPHRASE_VARIABLE, passphrase_of
 from incident_pipeline.serialise import sha256_hex, write_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 __all__ = [
+    "PASSPHRASE_VARIABLE",
     "Key",
     "LocalSigner",
     "Signature",
@@ -48,14 +50,12 @@ __all__ = [
     "config_dir",
     "load_or_create_local_signer",
     "load_private",
-    "passphrase_of",
     "public_keys",
     "public_pem",
     "write_private",
 ]
 
 CONFIG_DIR_VARIABLE: Final = "INCIDENT_PIPELINE_CONFIG_DIR"
-PASSPHRASE_VARIABLE: Final = "INCIDENT_PIPELINE_KEY_PASSPHRASE"  # noqa: S105 - the name, not the secret
 _PEM_BEGIN: Final = b"-----BEGIN PUBLIC KEY-----"
 _PEM_END: Final = b"-----END PUBLIC KEY-----"
 _PublicKey = Ed25519PublicKey | EllipticCurvePublicKey | RSAPublicKey
@@ -110,9 +110,9 @@ def load_or_create_local_signer(
 ) -> LocalSigner:
     """Give the local Ed25519 signer; on first use make its key and trust it.
 
-    The private key is PKCS #8 PEM with mode 0600, encrypted when the passphrase variable is set at
-    creation. Its public key is put into `trust/` before the private key appears, so that a crash
-    between the two leaves no key whose seals would not verify.
+    The private key is PKCS #8 PEM with mode 0600, encrypted when a passphrase is given at creation
+    (`passphrases`). Its public key is put into `trust/` before the private key appears, so that a
+    crash between the two leaves no key whose seals would not verify.
 
     Args:
         folder: configuration folder; the user's when None.
@@ -134,11 +134,6 @@ def load_or_create_local_signer(
     key = as_key(private.public_key())
     trust_path = folder / "trust" / f"{key.keyid}.pem"
     return LocalSigner(CryptoSigner(private, key), key.keyid, path, trust_path, created, encrypted)
-
-
-def passphrase_of(environ: Mapping[str, str] | None = None) -> bytes | None:
-    """Give the passphrase that protects private keys, where one is set."""
-    return (os.environ if environ is None else environ).get(PASSPHRASE_VARIABLE, "").encode() or None
 
 
 def public_pem(key: Key) -> bytes:
@@ -227,12 +222,12 @@ def load_private(path: Path, passphrase: bytes | None) -> Ed25519PrivateKey:
     encrypted = _is_encrypted(pem)
     if encrypted and passphrase is None:
         message = f"{path}: the signing key is encrypted."
-        raise ConfigError(message, advice=f"Set {PASSPHRASE_VARIABLE}.")
+        raise ConfigError(message, advice=GIVE_IT)
     try:
         private = load_pem_private_key(pem, passphrase if encrypted else None)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         message = f"{path}: the signing key can't be read ({error})."
-        raise ConfigError(message, advice=f"Check the key and {PASSPHRASE_VARIABLE}.") from error
+        raise ConfigError(message, advice="Check the key and its passphrase.") from error
     if not isinstance(private, Ed25519PrivateKey):
         message = f"{path}: is no Ed25519 key."
         raise ConfigError(message, advice="Move it away; a new key is made on the next run.")

@@ -17,7 +17,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from securesystemslib.signer import CryptoSigner  # type: ignore[attr-defined] # re-export without __all__
 
 from incident_pipeline.errors import ConfigError, EvidenceError
-from incident_pipeline.evidence.signing import as_key, load_private, passphrase_of, public_pem, write_private
+from incident_pipeline.evidence.passphrases import passphrase_of
+from incident_pipeline.evidence.signing import as_key, load_private, public_pem, write_private
 from incident_pipeline.evidence.trust import TRUST_LIST, TrustRoot, load_trust_root
 from incident_pipeline.evidence.trust_list import (
     KeyEntry,

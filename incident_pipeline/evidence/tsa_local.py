@@ -16,7 +16,7 @@ import secrets
 import shutil
 import subprocess
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -33,7 +33,7 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from incident_pipeline.errors import ConfigError, ServiceError
-from incident_pipeline.evidence.signing import PASSPHRASE_VARIABLE, passphrase_of
+from incident_pipeline.evidence.passphrases import GIVE_IT, PASSPHRASE_VARIABLE, passphrase_of
 from incident_pipeline.evidence.timestamps import LOCAL_NAME, Authority, time_request
 from incident_pipeline.serialise import write_bytes
 
@@ -68,7 +68,7 @@ class LocalAuthority:
 
     folder: Path
     openssl: str
-    environ: Mapping[str, str]
+    environ: Mapping[str, str] = field(repr=False)
 
     def stamp(self, data: bytes) -> bytes:
         """Give a DER TimeStampResp over the SHA-256 of the bytes, by this machine's clock.
@@ -132,9 +132,13 @@ def open_local_authority(folder: Path, environ: Mapping[str, str] | None = None)
     except OSError as error:
         message = f"{place}: the time authority can't be made or read ({error.strerror or error})."
         raise ConfigError(message, advice="Mend the folder, or set tsa to none.") from error
-    if encrypted and passphrase_of(env) is None:
-        message = f"{place / 'key.pem'}: the time authority's key is encrypted."
-        raise ConfigError(message, advice=f"Set {PASSPHRASE_VARIABLE}, or set tsa to none.")
+    if encrypted:
+        passphrase = passphrase_of(env)
+        if passphrase is None:
+            message = f"{place / 'key.pem'}: the time authority's key is encrypted."
+            raise ConfigError(message, advice=f"{GIVE_IT} Or set tsa to none.")
+        # openssl takes it from the variable, wherever it was found.
+        env[PASSPHRASE_VARIABLE] = passphrase.decode()
     return LocalAuthority(place, openssl, env)
 
 

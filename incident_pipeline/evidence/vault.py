@@ -112,6 +112,29 @@ class Vault(Protocol):
         """
 
 
+@dataclass(frozen=True)
+class Taken:
+    """A file that was read to its end; `stored` is None where its given digest is another."""
+
+    sha256: str
+    size: int
+    stored: Stored | None
+
+
+@runtime_checkable
+class TakesFiles(Protocol):
+    """A vault that can store what it does not know the digest of yet."""
+
+    def take_file(self, path: Path, *, name: str, given: str | None, likely: str | None) -> Taken:
+        """Store a file, unless `given` is not its digest; `likely` may save writing, and is not trusted."""
+
+    def settle(self) -> None:
+        """Make durable all that was taken; nothing may count on it before."""
+
+    def abandon(self) -> None:
+        """Forget what was taken and not settled; some of it may stay, as after a kill."""
+
+
 @runtime_checkable
 class LockingVault(Vault, Protocol):
     """A vault whose service keeps versions and locks them; digests are of the bytes as stored."""

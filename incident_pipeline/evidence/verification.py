@@ -2,25 +2,36 @@
 
 "Could not check" is never "verified": one failure gives exit code 1, else one thing that could not be
 checked gives 3, and a verification that looked at nothing gives 3 as well. A remark says what the
-reader should know about how far the answer reaches; it counts neither way.
+reader should know about how far the answer reaches; it counts neither way. Nor does what a redacted export
+withholds: its digest is known and signed, its bytes are not here, and it is never called verified.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
-from incident_pipeline.errors import EvidenceError
+from incident_pipeline.errors import EvidenceError, WithheldEvidenceError
 
 if TYPE_CHECKING:
     from incident_pipeline.errors import IncidentPipelineError
 
-Outcome = Literal["ok", "failed", "could_not_check", "remark"]
+Outcome = Literal["ok", "failed", "could_not_check", "remark", "withheld"]
 CheckedKind = Literal[
     "seal", "chain", "artifact", "lock", "evidence", "sentence", "citation", "derived", "derivation", "bag",
     "log", "pin", "redaction", "time", "plaintext", "custody", "access", "rebuilt",
 ]  # fmt: skip
+
+KIND_NAMES: Final[dict[CheckedKind, str]] = {
+    "seal": "signatures", "chain": "links to earlier seals", "artifact": "artifacts", "lock": "locks",
+    "evidence": "evidence lists", "sentence": "sentences", "citation": "citations",
+    "derived": "derived values", "derivation": "derived files", "bag": "files of the export",
+    "log": "places in the log", "pin": "pinned checkpoints", "time": "time stamps",
+    "plaintext": "plaintexts", "custody": "custody entries", "access": "access logs",
+    "redaction": "redacted views", "rebuilt": "rebuilt files",
+}  # fmt: skip
+"""What the things of each kind are called, several of them."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +57,7 @@ class VerificationReport:
     @property
     def failures(self) -> tuple[Checked, ...]:
         """Give what does not hold, and what could not be checked."""
-        return tuple(item for item in self.items if item.outcome not in ("ok", "remark"))
+        return tuple(item for item in self.items if item.outcome not in ("ok", "remark", "withheld"))
 
     @property
     def remarks(self) -> tuple[Checked, ...]:
@@ -54,9 +65,14 @@ class VerificationReport:
         return tuple(item for item in self.items if item.outcome == "remark")
 
     @property
-    def counts(self) -> dict[str, dict[str, int]]:
+    def withheld(self) -> tuple[Checked, ...]:
+        """Give what a redacted export holds back: known by its digest, and not checked against its bytes."""
+        return tuple(item for item in self.items if item.outcome == "withheld")
+
+    @property
+    def counts(self) -> dict[CheckedKind, dict[str, int]]:
         """Count per kind and outcome; remarks are none of what was checked."""
-        found: dict[str, Counter[str]] = {}
+        found: dict[CheckedKind, Counter[str]] = {}
         for item in self.items:
             if item.outcome != "remark":
                 found.setdefault(item.kind, Counter())[item.outcome] += 1
@@ -65,7 +81,7 @@ class VerificationReport:
     @property
     def exit_code(self) -> Literal[0, 1, 3]:
         """Give 0 when everything holds, 1 when something fails, else 3."""
-        outcomes = {item.outcome for item in self.items} - {"remark"}
+        outcomes = {item.outcome for item in self.items} - {"remark", "withheld"}
         if "failed" in outcomes:
             return 1
         return 0 if outcomes == {"ok"} else 3
@@ -73,17 +89,11 @@ class VerificationReport:
     @property
     def summary(self) -> str:
         """Give one line for people."""
-        verdict = {0: "Everything holds", 1: "NOT verified", 3: "Could not be verified"}[self.exit_code]
-        names = {
-            "seal": "signatures", "chain": "links to earlier seals", "artifact": "artifacts", "lock": "locks",
-            "evidence": "evidence lists", "sentence": "sentences", "citation": "citations",
-            "derived": "derived values", "derivation": "derived files", "bag": "files of the export",
-            "log": "places in the log", "pin": "pinned checkpoints", "time": "time stamps",
-            "plaintext": "plaintexts", "custody": "custody entries", "access": "access logs",
-            "redaction": "redacted views", "rebuilt": "rebuilt files",
-        }  # fmt: skip
+        holds = "Everything that is shown holds" if self.withheld else "Everything holds"
+        verdict = {0: holds, 1: "NOT verified", 3: "Could not be verified"}[self.exit_code]
         parts = [
-            f"{counts.get('ok', 0)} of {sum(counts.values())} {names[kind]}"
+            f"{counts.get('ok', 0)} of {sum(counts.values())} {KIND_NAMES[kind]}"
+            + (f" ({counts['withheld']} withheld)" if counts.get("withheld") else "")
             for kind, counts in self.counts.items()
         ]
         what = ", ".join(self.incidents[:3]) + (", ..." if len(self.incidents) > 3 else "")  # noqa: PLR2004
@@ -101,6 +111,7 @@ class VerificationReport:
             "trusted_keys": list(self.trusted_keys),
             "trust_source": self.trust_source,
             "failures": [vars(item) for item in self.failures],
+            "withheld": [vars(item) for item in self.withheld],
             "remarks": [vars(item) for item in self.remarks],
         }
 
@@ -123,4 +134,6 @@ class Findings:
     def error(self, kind: CheckedKind, name: str, error: IncidentPipelineError) -> None:
         """Note one thing that raised: bad evidence has failed, everything else could not be checked."""
         outcome: Outcome = "failed" if isinstance(error, EvidenceError) else "could_not_check"
+        if isinstance(error, WithheldEvidenceError):
+            outcome = "withheld"
         self.add(kind, name, outcome, error.message)

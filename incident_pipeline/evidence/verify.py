@@ -269,7 +269,7 @@ def _check_chain(manifest: Manifest, data: bytes, vault: Vault | None, findings:
         previous = predicate.seal.previous
         for earlier in range(sequence - 1, 0, -1):
             signed = read_signed(vault.read_seal(key, earlier), name=f"Seal {key}/{earlier:06d}")
-            if previous is None or signed.sha256 != previous.sha256:
+            if signed.sha256 != (previous and previous.sha256):
                 message = f"Seal {key}/{earlier:06d} is not the one that its successor names."
                 raise SealError(message)
             # The successor is trusted, so what it names is too, whoever signed it at the time.

@@ -8,6 +8,10 @@
     data/records/log/...                       the transparency log, where the vault has one
     data/results/<incident>/...                what was derived
     data/keys/<key id>.pem                     for comparison only, never for trust
+    data/keys/tsa/<fingerprint>.pem            roots of time authorities, likewise
+
+A redacted export has no objects and no table with raw text. Its statement lists what is withheld by name
+and digest, so that nothing can be missing without being named.
 
 Pure functions over names and digests: the manifests have one form only, so that a line more, another order
 or another spacing shows as a difference.
@@ -23,7 +27,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from pydantic import Field
 
-from incident_pipeline.evidence.statement import Digest, Subject  # noqa: TC001 -- pydantic reads them
+from incident_pipeline.evidence.statement import Digest, Sha256, Subject  # noqa: TC001 -- pydantic reads them
 from incident_pipeline.export import signed
 
 if TYPE_CHECKING:
@@ -55,11 +59,56 @@ class Seal(signed.Signed):
     payload: Digest
 
 
+Reason = Literal["raw evidence", "derived from raw evidence", "holds text that is redacted"]
+
+
+class Withheld(signed.Signed):
+    """A file that a full export has and this one has not, by its name there and the digest of its bytes."""
+
+    name: str = Field(min_length=1)
+    digest: Digest
+    reason: Reason
+
+
+class WithheldArtifact(signed.Signed):
+    """One artifact of a seal that is withheld: names, digest as received, and its object."""
+
+    uri: str
+    also_known_as: tuple[str, ...]
+    size: int = Field(ge=0)
+    plaintext: Digest
+    subject: str
+
+
+class WithheldSeal(signed.Signed):
+    """What is told of a seal whose own text (a title, a note) is redacted.
+
+    `leaf` is its leaf hash in the log, so that the log still shows that it is there; its digests are the
+    word of whoever signs the export until the seal itself is shown.
+    """
+
+    incident: str
+    incident_id: str
+    sequence: int
+    leaf: Sha256
+    subject: tuple[Subject, ...] = Field(min_length=1)
+    artifacts: tuple[WithheldArtifact, ...]
+
+
+class RedactedView(signed.Signed):
+    """Says that an export is redacted: by which rules, and all that it withholds."""
+
+    ruleset: str
+    withheld: tuple[Withheld, ...] = Field(min_length=1)
+    seals: tuple[WithheldSeal, ...] = ()
+
+
 class Predicate(signed.Signed):
-    """Our predicate, `bag/v1`."""
+    """Our predicate, `bag/v1`; `redacted` is null where everything is handed out."""
 
     seals: tuple[Seal, ...]
     code: signed.Code
+    redacted: RedactedView | None = None
 
 
 class Bag(signed.Signed):

@@ -1,7 +1,8 @@
 """Verify anything we hand out: results, a vault, or a whole export, down to every derived file.
 
 `evidence.verify` answers for seals, sealed bytes and citations. This adds what comes after sealing: the
-derivation statements, and around an export its bag. An export brings its own vault (`data/`).
+derivation statements, and around an export its bag. An export brings its own vault (`data/`); a redacted one
+is verified by `verify_redacted` as far as it shows anything.
 """
 
 from __future__ import annotations
@@ -11,11 +12,13 @@ from typing import TYPE_CHECKING, TypedDict
 from incident_pipeline.errors import IncidentPipelineError
 from incident_pipeline.evidence import LocalVault, load_trust_root
 from incident_pipeline.evidence.manifest import read_manifest
+from incident_pipeline.evidence.pins import find_pins
 from incident_pipeline.evidence.verification import Checked, Findings, VerificationReport
 from incident_pipeline.evidence.verify import result_folders, verify_results
 from incident_pipeline.export import layout
 from incident_pipeline.export.verify_bag import check_bag
-from incident_pipeline.export.verify_derivations import check_derivations
+from incident_pipeline.export.verify_derivations import SealFacts, check_derivations
+from incident_pipeline.export.verify_redacted import RedactedExport
 from incident_pipeline.results import ResultsFolder
 
 if TYPE_CHECKING:
@@ -61,7 +64,10 @@ def verify_path(
         )
         return _with(report, _derivations(path, root))
     findings = Findings(path.name)
-    check_bag(path, root, findings)
+    statement = check_bag(path, root, findings)
+    if statement is not None and statement.predicate.redacted is not None:
+        shown = RedactedExport(path / layout.DATA, statement, root, find_pins(checkpoint, config_dir))
+        return _with(shown.verify(), findings.items, first=True)
     data = path / layout.DATA
     # The log comes along whole, with the seals of other incidents left out.
     options = _Options(
@@ -94,12 +100,11 @@ def _derivations(path: Path, trust: TrustRoot) -> list[Checked]:
             manifest = read_manifest(file.read_bytes(), trust.known, name=file.name)
         except (IncidentPipelineError, OSError):
             continue
-        check_derivations(folder, manifest, trust, findings)
+        check_derivations(folder, SealFacts.of(manifest), trust, findings)
         items += findings.items
     return items
 
 
-def _with(report: VerificationReport, items: list[Checked]) -> VerificationReport:
-    return VerificationReport(
-        report.incidents, (*report.items, *items), report.trusted_keys, report.trust_source
-    )
+def _with(report: VerificationReport, items: list[Checked], *, first: bool = False) -> VerificationReport:
+    together = (*items, *report.items) if first else (*report.items, *items)
+    return VerificationReport(report.incidents, together, report.trusted_keys, report.trust_source)

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from incident_pipeline.evidence.verification import Findings
 
 
-def check_bag(root: Path, trust: TrustRoot, findings: Findings) -> None:
-    """Verify signature and manifests of a bag, and that nothing else is in it."""
+def check_bag(root: Path, trust: TrustRoot, findings: Findings) -> layout.Bag | None:
+    """Verify signature and manifests of a bag, and that nothing else is in it; give what was signed."""
     files, misfits = layout.survey(root)
     for name, reason in misfits.items():
         findings.add("bag", name, "failed", f"{name} {reason}.")
@@ -41,6 +41,7 @@ def check_bag(root: Path, trust: TrustRoot, findings: Findings) -> None:
     _check_manifest(root, layout.MANIFEST, payload, findings)
     if statement is not None:
         _check_seals(root, statement, payload, findings)
+    return statement
 
 
 def _check_statement(
@@ -99,7 +100,11 @@ def _check_seals(root: Path, statement: layout.Bag, payload: dict[str, str], fin
         for seal in statement.predicate.seals
     }
     present = {name for name in payload if name.startswith(f"{layout.DATA}/seals/")}
-    for name in sorted(stated.keys() ^ present):
+    redacted = statement.predicate.redacted
+    held = {it.name for it in redacted.withheld} if redacted else set()
+    for name in sorted(held & payload.keys()):
+        findings.add("bag", name, "failed", f"{name} is there, and the statement says it is withheld.")
+    for name in sorted((stated.keys() - held) ^ present):
         findings.add("bag", name, "failed", f"{name}: seals and the signed statement differ.")
     for name in sorted(stated.keys() & present):
         try:

@@ -2,11 +2,13 @@
 
 The other direction counts as much: a file that no statement covers is named as failed, and results without
 any statement could not be checked. Not covered are what signs for itself (the seal, its proof of
-inclusion in a log), the statements, and the vectors of `index.lance`, on which nothing rests.
+inclusion in a log), the statements, and the vectors of `index.lance`, on which nothing rests. A file that a
+redacted export withholds must be one that a statement covers, with the digest that it says.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from incident_pipeline.errors import IncidentPipelineError, SealError
@@ -14,11 +16,12 @@ from incident_pipeline.export.derivation import FOLDER, SUFFIX, read_derivation
 from incident_pipeline.ingest import hash_file, open_regular
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from incident_pipeline.evidence import TrustRoot
     from incident_pipeline.evidence.manifest import Manifest
+    from incident_pipeline.evidence.statement import Subject
     from incident_pipeline.evidence.verification import Findings
     from incident_pipeline.export.derivation import Derivation
 
@@ -27,15 +30,38 @@ SELF_SIGNED: Final = ("manifest.sigstore.json", "seal.log.json")
 """Files that carry their own signature or proof, and are verified as such."""
 
 
-def check_derivations(root: Path, manifest: Manifest, trust: TrustRoot, findings: Findings) -> None:
+@dataclass(frozen=True)
+class SealFacts:
+    """What derivations need of a seal: its incident, the digest of its payload, and its subjects."""
+
+    incident: str
+    payload_sha256: str
+    subjects: tuple[Subject, ...]
+
+    @classmethod
+    def of(cls, manifest: Manifest) -> SealFacts:
+        """Take them from a verified seal."""
+        statement = manifest.statement
+        return cls(statement.predicate.incident.key, manifest.signed.sha256, statement.subject)
+
+
+def check_derivations(
+    root: Path,
+    seal: SealFacts,
+    trust: TrustRoot,
+    findings: Findings,
+    withheld: Mapping[str, str] | None = None,
+) -> None:
     """Verify all derivation statements of an incident, and that they cover all its result files.
 
     Args:
         root: the results folder.
-        manifest: the seal, verified.
+        seal: what the results rest on, verified.
         trust: whose signatures count.
         findings: takes what is found.
+        withheld: result files that a redacted export withholds, with their digests.
     """
+    withheld = withheld or {}
     files = {name for name in result_files(root) if name not in SELF_SIGNED}
     paths = {name for name in files if name.startswith(f"{FOLDER}/")}
     if not paths:
@@ -43,10 +69,10 @@ def check_derivations(root: Path, manifest: Manifest, trust: TrustRoot, findings
             message = f"{FOLDER} is not there: who made the {len(files)} result files can't be told."
             findings.add("derivation", FOLDER, "could_not_check", message)
         return
-    found = _read_all(root, sorted(paths), manifest, trust, findings)
-    made = _check_subjects(root, found, files, findings)
+    found = _read_all(root, sorted(paths), seal, trust, findings)
+    made = _check_subjects(root, found, files, findings, withheld)
     for name, statement in found.items():
-        _check_materials(name, statement, manifest, made, findings)
+        _check_materials(name, statement, seal, made, findings)
     # A statement that could not be checked may be the one that covers a file.
     unread = {item.name for item in findings.items if item.outcome == "could_not_check"} & paths
     for name in sorted(files - paths - made.keys()):
@@ -54,6 +80,9 @@ def check_derivations(root: Path, manifest: Manifest, trust: TrustRoot, findings
             " that could be checked." if unread else "."
         )
         findings.add("derivation", name, "could_not_check" if unread else "failed", message)
+    for name in sorted(withheld.keys() - made.keys() - set(SELF_SIGNED)):
+        message = f"{name} is withheld, and no derivation statement covers it."
+        findings.add("derivation", name, "failed", message)
 
 
 def result_files(root: Path) -> Iterator[str]:
@@ -70,7 +99,7 @@ def result_files(root: Path) -> Iterator[str]:
 
 
 def _read_all(
-    root: Path, names: list[str], manifest: Manifest, trust: TrustRoot, findings: Findings
+    root: Path, names: list[str], seal: SealFacts, trust: TrustRoot, findings: Findings
 ) -> dict[str, Derivation]:
     found = {}
     for name in names:
@@ -81,10 +110,10 @@ def _read_all(
             if name != f"{FOLDER}/{predicate.stage}{SUFFIX}":
                 message = f"{name} is the statement of the stage {predicate.stage!r}."
                 raise SealError(message)
-            if predicate.incident.key != manifest.statement.predicate.incident.key:
+            if predicate.incident.key != seal.incident:
                 message = f"{name} is of the incident {predicate.incident.key!r}."
                 raise SealError(message)
-            if predicate.incident.seal.sha256 != manifest.signed.sha256:
+            if predicate.incident.seal.sha256 != seal.payload_sha256:
                 message = f"{name} rests on another seal (payload sha256 {predicate.incident.seal.sha256})."
                 raise SealError(message, advice="Materialize this stage again after sealing.")
         except IncidentPipelineError as error:
@@ -96,7 +125,11 @@ def _read_all(
 
 
 def _check_subjects(
-    root: Path, found: dict[str, Derivation], files: set[str], findings: Findings
+    root: Path,
+    found: dict[str, Derivation],
+    files: set[str],
+    findings: Findings,
+    withheld: Mapping[str, str],
 ) -> dict[str, str]:
     """Compare every file with the statement that covers it; give the digests as stated."""
     made: dict[str, str] = {}
@@ -108,6 +141,11 @@ def _check_subjects(
                 findings.add("derivation", name, "failed", message)
                 continue
             made[name] = stated
+            if name not in files and withheld.get(name) == stated:
+                by = statement.predicate.stage
+                message = f"{name}: made by {by}, sha256 {stated}; its bytes are not in this export."
+                findings.add("derivation", name, "withheld", message)
+                continue
             if name not in files:
                 message = f"{name} is not there, and {statement_name} says it was made."
                 findings.add("derivation", name, "failed", message)
@@ -126,10 +164,10 @@ def _check_subjects(
 
 
 def _check_materials(
-    name: str, statement: Derivation, manifest: Manifest, made: dict[str, str], findings: Findings
+    name: str, statement: Derivation, seal: SealFacts, made: dict[str, str], findings: Findings
 ) -> None:
     """See that a stage read what the seal holds, or what another stage made."""
-    sealed = {subject.name: subject.digest.sha256 for subject in manifest.statement.subject}
+    sealed = {subject.name: subject.digest.sha256 for subject in seal.subjects}
     own = {subject.name for subject in statement.subject}
     for material in statement.predicate.materials:
         stated = material.digest.sha256

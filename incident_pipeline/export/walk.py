@@ -140,6 +140,11 @@ def explain(
         path, vault = path / layout.DATA / "results", LocalVault(path / layout.DATA)
     root, sentence = _find(path, sentence_id)
     file = ResultsFolder(root).manifest
+    if not file.is_file():
+        message = f"{root.name}: the seal that {sentence_id} leads down to is not here, or is withheld."
+        raise MissingArtifactError(
+            message, advice="`verify` says what holds; the walk needs the full export."
+        )
     manifest = read_manifest(file.read_bytes(), trust.known, name=file.name)
     made = _statements(root, trust)
     vault = vault or vault_near(path)

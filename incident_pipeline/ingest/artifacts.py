@@ -19,9 +19,11 @@ from incident_pipeline.ingest.files import hash_file
 from incident_pipeline.model.artifact import Problem, ProblemKind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from incident_pipeline.model.incident import ArtifactEntry
+
+    Take = Callable[[Path, ArtifactEntry], tuple[str, int]]
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
 _MAX_URI: Final = 4_096
@@ -49,7 +51,7 @@ class _RefusedError(Exception):
 
 
 def take_all(
-    root: Path, entries: Iterable[ArtifactEntry], *, archived: bool
+    root: Path, entries: Iterable[ArtifactEntry], *, archived: bool, take: Take | None = None
 ) -> tuple[tuple[BundleArtifact, ...], tuple[Problem, ...]]:
     """Find and hash the artifacts of a bundle; give those that are there, by digest, and all problems.
 
@@ -57,6 +59,7 @@ def take_all(
         root: the bundle's folder, resolved.
         entries: as `incident.json` lists them.
         archived: the bundle came as an archive, so absolute paths mean another machine.
+        take: gives digest and size of an entry's file, each file once; hashes it when None.
     """
     problems: list[Problem] = []
     found: list[BundleArtifact] = []
@@ -68,7 +71,7 @@ def take_all(
         try:
             path = _place(root, entry, archived=archived)
             if path not in hashed:
-                hashed[path] = _hash(path, entry)
+                hashed[path] = _taken(path, entry, take)
             sha256, size = hashed[path]
             _compare(entry, sha256)
         except _RefusedError as refused:
@@ -165,9 +168,9 @@ def _resolve(path: Path, entry: ArtifactEntry) -> Path:
     return resolved
 
 
-def _hash(path: Path, entry: ArtifactEntry) -> tuple[str, int]:
+def _taken(path: Path, entry: ArtifactEntry, take: Take | None) -> tuple[str, int]:
     try:
-        return hash_file(path, name=entry.uri)
+        return take(path, entry) if take else hash_file(path, name=entry.uri)
     except UnreadableInputError as error:
         problem = Problem(
             kind="unreadable", uri=entry.uri, detail=error.message, advice=error.advice, exit_code=3

@@ -20,6 +20,8 @@ from incident_pipeline.model.incident import ArtifactEntry, Incident
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from incident_pipeline.ingest.artifacts import Take
+
 ARCHIVE_SUFFIXES: Final = (
     ".tar.zst",
     ".tar.gz",
@@ -50,12 +52,14 @@ class Bundle:
     record: bytes | None = field(default=None, repr=False)
 
 
-def open_bundle(path: Path, scratch: Path) -> Bundle:
+def open_bundle(path: Path, scratch: Path, take: Take | None = None) -> Bundle:
     """Open a bundle; archives are unpacked below `scratch`, folders stay where they are.
 
     Args:
         path: a folder, a tar (plain, gzip, zstd, bzip2, xz) or zip archive, or an `incident.json`.
         scratch: where archives may be unpacked; the caller removes it when the bundle is sealed.
+        take: gives digest and size of an artifact's file while doing something with it, as
+            `evidence.Intake.take` does; what it raises but UnreadableInputError is raised here. None: hash.
 
     Raises:
         MissingArtifactError: there is nothing at `path`.
@@ -72,7 +76,7 @@ def open_bundle(path: Path, scratch: Path) -> Bundle:
     if not incident.artifacts:
         message = f"{path.name}: the bundle holds no artifacts."
         raise MalformedInputError(message, advice=_empty_advice(root, has_record=record is not None))
-    artifacts, problems = take_all(root, incident.artifacts, archived=archived)
+    artifacts, problems = take_all(root, incident.artifacts, archived=archived, take=take)
     if record is not None:
         remarks += _strays(root, incident.artifacts)
     problems = tuple(sorted({*remarks, *problems}, key=lambda it: (it.uri, it.kind, it.detail)))

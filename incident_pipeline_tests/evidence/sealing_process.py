@@ -9,7 +9,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from incident_pipeline.errors import IncidentPipelineError
-from incident_pipeline.evidence import LocalVault, load_or_create_local_signer, seal
+from incident_pipeline.evidence import Intake, LocalVault, load_or_create_local_signer, seal
 from incident_pipeline.ingest import open_bundle
 
 # One server process imports everything once and forks a sealer in milliseconds, so that many rounds fit.
@@ -53,12 +53,14 @@ class SealingProcess:
 def _seal(pipe: Connection, root: Path, bundle: Path, file_limit: int | None) -> None:
     signer = load_or_create_local_signer(root / "config", {}).signer
     vault = LocalVault(root / "out/.store/vault")
-    opened = open_bundle(bundle, root / "scratch")
     if file_limit is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (file_limit, file_limit))
     pipe.send("begins")
     try:
-        seal(opened, vault, signer, now=datetime.now(UTC))
+        # As the stage does it: stored while being hashed.
+        with Intake(vault) as intake:
+            opened = open_bundle(bundle, root / "scratch", intake.take)
+            seal(opened, vault, signer, now=datetime.now(UTC), stored=intake.stored())
     except IncidentPipelineError as error:
         pipe.send(error.message)
     else:

@@ -223,6 +223,12 @@ def test_seaweedfs_passes_all_55_and_nothing_stays_behind(
     assert [it for it in report["checks"] if it["state"] != "holds"] == []
     assert (code, report["held"], report["total"]) == (0, 55, 55)
     assert report["left"] == []
+    # It gives a copy the lock of its source, whatever was asked for: said, and not counted.
+    assert {it["id"]: it["state"] for it in report["remarks"]} == {
+        "copy-unlocked": "fails",
+        "copy-longer": "fails",
+    }
+    assert "Not counted, and not so: copy-unlocked, copy-longer" in report["summary"]
     client = seaweedfs_store.client("admin")
     assert not [it["Name"] for it in client.list_buckets()["Buckets"] if "doctor" in it["Name"]]
     versions = client.list_object_versions(Bucket=BUCKET, Prefix=report["vault"].rpartition("/")[2])
@@ -242,6 +248,14 @@ def test_moto_is_refused_with_reasons(
     for check in ("shorten", "shorten-bypass", "downgrade", "clear", "bucket-suspend", "multipart-delete"):
         assert failed[check].endswith(": ALLOWED")
     assert "500" in failed["compliance-get"]
+    beside = said.splitlines()[said.splitlines().index("not counted, because a vault never copies:") :]
+    assert [line.split()[3] for line in beside if line.startswith("not so")] == [
+        "copy-unlocked",
+        "copy-longer",
+    ]
+    asked = [line for line in said.splitlines() if line.startswith(("holds", "FAILS"))]
+    assert f"{len(asked) - len(failed)} of 55: REFUSED" in said
+    assert f"; {len(failed)} fail, {55 - len(asked)} not asked)" in said
 
 
 @pytest.mark.server

@@ -10,14 +10,17 @@ import random
 import sys
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from incident_pipeline.errors import ServiceError
+from incident_pipeline.evidence import AccessLog, DataKeys
 from incident_pipeline.evidence.log import unlogged
 from incident_pipeline.evidence.log_view import read_log
 from incident_pipeline.evidence.manifest import read_manifest
+from incident_pipeline.evidence.sweep import Ground, collect
 from incident_pipeline.evidence.verify import verify_results
 from incident_pipeline_tests.evidence.log_case import LogCase
 from incident_pipeline_tests.evidence.sealing_process import SealingProcess
@@ -61,12 +64,17 @@ def test_two_sealers_killed_at_random_moments_leave_whole_seals(
     assert SealingProcess(logged.root, bundle_of(logged, "a", ROUNDS)).finish() == "sealed"
     _everything_is_in_the_log(logged)
     assert killed > ROUNDS // 4
+    orphans = _orphans(logged)
+    swept = _swept(logged)
+    assert (swept, _orphans(logged)) == (orphans, 0)
+    _everything_is_in_the_log(logged)
     if FULL:
         with capsys.disabled():
             log = logged.log()
             sys.stdout.write(
                 f"\n{ROUNDS} rounds: {killed} of {2 * ROUNDS} sealers killed while sealing, {log.size} whole "
-                f"seals, {unfinished} entered or finished by a later run, {_orphans(logged)} orphans\n"
+                f"seals, {unfinished} entered or finished by a later run, {orphans} orphans before a sweep "
+                f"and {_orphans(logged)} after it\n"
             )
 
 
@@ -91,6 +99,18 @@ def _orphans(logged: LogCase) -> int:
         statement = read_manifest(vault.read_seal(*entry.seal), logged.keys).statement
         named |= {subject.digest.sha256 for subject in statement.subject}
     return sum(1 for path in (vault.root / "objects").rglob("*") if path.is_file()) - len(named)
+
+
+def _swept(logged: LogCase) -> int:
+    """Sweep the vault, a day later; count what was collected."""
+    ground = Ground(
+        logged.vault,
+        DataKeys(logged.vault.root / "keys"),
+        AccessLog(logged.root / "access.jsonl"),
+        logged.keys,
+    )
+    later = datetime.now(UTC) + timedelta(hours=25)
+    return sum(it.state == "collected" for it in collect(ground, later, authority="the custodian"))
 
 
 def _everything_is_in_the_log(logged: LogCase) -> None:

@@ -21,6 +21,7 @@ from incident_pipeline.evidence import DataKeys, EvidenceReader
 from incident_pipeline.evidence.retention import Due, apply, erase, hold, plan, release
 from incident_pipeline.evidence.retention_policy import RetentionPolicy, Rule, read_retention_policy
 from incident_pipeline.evidence.s3_lock import Lock
+from incident_pipeline.evidence.sealing_lock import sealing
 from incident_pipeline.serialise import sha256_hex
 from incident_pipeline_tests.evidence.encrypted_case import NOW, EncryptedCase
 from incident_pipeline_tests.evidence.sealed_case import CHAT, LOG
@@ -324,3 +325,14 @@ def test_a_policy_that_does_not_say_how_long_is_refused(tmp_path: Path, text: st
     path.write_text(text)
     with pytest.raises(ConfigError, match=says):
         read_retention_policy(path)
+
+
+def test_an_object_is_not_disposed_of_while_something_is_sealed(case: EncryptedCase) -> None:
+    """Whoever seals the same bytes for another incident counts on the object; the next `apply` finishes."""
+    case.seal()
+    with sealing(case.vault), pytest.raises(ServiceError, match="being sealed into the vault"):
+        apply(case.custodian(LATER), POLICY, authority="x")
+    assert case.vault.contains(SHA)
+    assert states(plan(case.custodian(LATER), POLICY))["logs/app.log"] == "unfinished"
+    assert apply(case.custodian(LATER), POLICY, authority="x")
+    assert not case.vault.contains(SHA)

@@ -9,7 +9,7 @@ import base64
 import hashlib
 from datetime import timedelta
 from functools import partial
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from incident_pipeline.evidence.doctor.bench import (
     BODY,
@@ -24,6 +24,9 @@ from incident_pipeline.evidence.doctor.bench import (
     shorter,
 )
 from incident_pipeline.evidence.doctor.check import Check
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 _SHA256: Final = base64.b64encode(hashlib.sha256(BODY).digest()).decode()
 _LOCKED: Final = "compliance"
@@ -160,8 +163,13 @@ def _copy_unlocked(bench: Bench) -> str:
     return "copied, locked"
 
 
-def _copied(bench: Bench, source: Item) -> Item:
-    until = source.until or bench.soon()
+def _copy_longer(bench: Bench) -> str:
+    bench.stands(_copied(bench, bench.given("COMPLIANCE"), bench.soon(bench.seconds + 3)))
+    return "copied, locked for longer"
+
+
+def _copied(bench: Bench, source: Item, until: datetime | None = None) -> Item:
+    until = until or source.until or bench.soon()
     key = bench.key(_COPY)
     answer = allows(
         lambda: bench.client.copy_object(
@@ -246,11 +254,16 @@ CHECKS: Final = (
         "delete what was stored in parts",
         partial(_delete_shared, name=_MULTIPART),
     ),
-    Check("copy-put", "ok", "copy a locked version, with a lock of its own", _copy),
+    Check("copy-put", "ok", "copy a locked version, asking for the same lock", _copy),
     Check("copy-delete", "deny", "delete the copy", partial(_delete_shared, name=_COPY)),
     Check("expiry-after", "ok", "delete a version after its retention ended", _after_expiry),
 )
 REMARKS: Final = (
-    Check("copy-unlocked", "ok", "copy a version without a lock into COMPLIANCE mode", _copy_unlocked),
+    Check("copy-unlocked", "ok", "a copy of an unlocked version gets the lock it asks for", _copy_unlocked),
+    Check("copy-longer", "ok", "a copy of a locked version gets the longer lock it asks for", _copy_longer),
 )
-"""Worth knowing about a store, but not counted: a vault locks from the first moment and never copies."""
+"""Worth knowing about a store, but not counted: a vault never copies, and looks at the lock of each version.
+
+Stores were found that ignore the lock headers of CopyObject and give a copy the lock of its source, so
+that `copy-put` holds there only because it asks for the same one.
+"""

@@ -71,7 +71,12 @@ class Examination:
             1: "REFUSED: this store does not keep what is locked",
             3: "not all could be asked, so nothing is promised",
         }[self.exit_code]
-        return f"{self.held} of {len(self.outcomes)}: {verdict} ({self.vault})."
+        gaps = [it.id for it in self.remarks if it.state != "holds"]
+        beside = f" Not counted, and not so: {', '.join(gaps)} (a vault never copies)." if gaps else ""
+        states = [it.state for it in self.outcomes]
+        lacking = f"; {states.count('fails')} fail, {states.count('not_asked')} not asked"
+        rest = lacking if self.held < len(states) else ""
+        return f"{self.held} of {len(states)}: {verdict} ({self.vault}{rest}).{beside}"
 
     def as_dict(self) -> dict[str, object]:
         """Give the examination as a JSON value."""
