@@ -179,6 +179,7 @@ def _store_one(artifact: BundleArtifact, vault: Vault) -> SealedArtifact:
         format=entry.format,
         window=entry.window,
         timezone=entry.timezone,
+        collected_at=entry.collected_at,
         query=entry.query,
         also_known_as=artifact.also_known_as,
     )

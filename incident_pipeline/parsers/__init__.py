@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from incident_pipeline.parsers.artifact import ParsedArtifact, known_formats, parse_artifact
+from incident_pipeline.parsers.artifact import ParsedArtifact, parse_artifact
 from incident_pipeline.parsers.bundle import ParsedTables, parse_sealed, write_tables
 from incident_pipeline.parsers.files import parse_cases, parse_files
+from incident_pipeline.parsers.registry import all_formats, known_formats
 from incident_pipeline.parsers.source import Assume, Source
 
 CODE_VERSION = "1"
@@ -16,6 +17,7 @@ __all__ = [
     "ParsedArtifact",
     "ParsedTables",
     "Source",
+    "all_formats",
     "known_formats",
     "parse_artifact",
     "parse_cases",

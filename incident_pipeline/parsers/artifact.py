@@ -8,36 +8,19 @@ from typing import TYPE_CHECKING, Final
 from incident_pipeline.errors import ConfigError
 from incident_pipeline.model.artifact import Problem
 from incident_pipeline.model.report import ArtifactReport
-from incident_pipeline.parsers.alertmanager import Alertmanager
-from incident_pipeline.parsers.change import ChangeEvents
-from incident_pipeline.parsers.csv_table import CsvTable
-from incident_pipeline.parsers.detect import Choice, Parser, Sample, by_name, choose, holds_nothing
-from incident_pipeline.parsers.json_lines import JsonLines
+from incident_pipeline.parsers.clock import Clock
+from incident_pipeline.parsers.detect import Choice, Sample, by_name, choose, holds_nothing
 from incident_pipeline.parsers.jsontext import lines
-from incident_pipeline.parsers.monitor_alert import MonitorAlert
-from incident_pipeline.parsers.otlp import OtlpJson
-from incident_pipeline.parsers.plain_text import PlainText
-from incident_pipeline.parsers.postgresql import PostgresqlJson
-from incident_pipeline.parsers.prometheus import PrometheusQuery
-from incident_pipeline.parsers.prometheus_rules import PrometheusRules
+from incident_pipeline.parsers.registry import all_formats, known_formats
 from incident_pipeline.parsers.rows import Rows
-from incident_pipeline.parsers.service_map import ServiceMap
-from incident_pipeline.parsers.slack import SlackExport
 from incident_pipeline.parsers.source import Assume
-from incident_pipeline.parsers.span_list import SpanList
-from incident_pipeline.parsers.timestamps import format_time, parse_zone
+from incident_pipeline.parsers.timestamps import format_time, parse_time, parse_zone
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from incident_pipeline.parsers.source import Source
     from incident_pipeline.parsers.timestamps import Zone
-
-PARSERS: Final[tuple[Parser, ...]] = (
-    OtlpJson(), PrometheusQuery(), PrometheusRules(), Alertmanager(), SlackExport(), ServiceMap(),
-    PostgresqlJson(), ChangeEvents(), SpanList(), MonitorAlert(), JsonLines(), CsvTable(), PlainText(),
-)  # fmt: skip
-"""Every parser, the more specific first: the order settles equal scores."""
 
 NOTHING_ASSUMED: Final = Assume()
 EMPTY: Final = "empty"
@@ -56,11 +39,6 @@ class ParsedArtifact:
     problems: tuple[Problem, ...] = ()
 
 
-def known_formats() -> tuple[str, ...]:
-    """Give the ids of all parsers."""
-    return tuple(parser.id for parser in PARSERS)
-
-
 def parse_artifact(
     data: bytes, source: Source, *, pin: str | None = None, assume: Assume = NOTHING_ASSUMED
 ) -> ParsedArtifact:
@@ -69,15 +47,15 @@ def parse_artifact(
     `pin` is an operator's word on the format; without it the artifact's own hint counts.
 
     Raises:
-        ConfigError: `assume.tz` is no zone.
+        ConfigError: `assume.tz` is no zone, or `assume.anchor` no time.
     """
     zone, note = _zone(source, assume)
-    rows = Rows(source, data, zone)
+    rows = Rows(source, data, zone, clock=_clock(source, assume, zone), anchor=_anchor(assume))
     if note:
         rows.assume(note)
     if holds_nothing(data):
         return _nothing(rows, data, pin or source.format)
-    choice = choose(Sample.of(data, source.type), PARSERS, pin or source.format)
+    choice = choose(Sample.of(data, source.type), all_formats(), pin or source.format)
     for text in choice.notes:
         rows.assume(text)
     problems: tuple[Problem, ...] = ()
@@ -106,8 +84,29 @@ def _zone(source: Source, assume: Assume) -> tuple[Zone | None, str | None]:
     return (parse_zone(assume.tz), None) if assume.tz else (None, None)
 
 
+def _clock(source: Source, assume: Assume, zone: Zone | None) -> Clock:
+    """Give what lines without a year take theirs from: the year given, else the day of collection."""
+    latest = parse_time(source.collected_at).time_ns if source.collected_at else None
+    return Clock(zone, assume.year, latest)
+
+
+def _anchor(assume: Assume) -> int | None:
+    """Give the moment that relative times count from.
+
+    Raises:
+        ConfigError: it is no time.
+    """
+    if assume.anchor is None:
+        return None
+    found = parse_time(assume.anchor).time_ns
+    if found is None:
+        message = f"{assume.anchor!r} is no time."
+        raise ConfigError(message, advice="Use an RFC 3339 time such as 2026-01-01T12:00:00Z.")
+    return found
+
+
 def _nothing(rows: Rows, data: bytes, name: str | None) -> ParsedArtifact:
-    named = by_name(PARSERS, name)
+    named = by_name(all_formats(), name)
     rows.assume("holds no records: the source had nothing, or the query found nothing")
     problem = Problem(
         kind="empty",

@@ -11,14 +11,14 @@ import re
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
 from incident_pipeline.parsers.jsontext import NotJsonError, Record, decode_json, documents, elements, lines
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from incident_pipeline.parsers.rows import Rows
+    from incident_pipeline.parsers.format import Format
 
 SAMPLE_BYTES: Final = 65_536
 MIN_SCORE: Final = 0.2
@@ -97,29 +97,11 @@ class Sample:
                 continue
 
 
-class Parser(Protocol):
-    """One format family: how it is called, how it is recognised, how it is read."""
-
-    @property
-    def id(self) -> str:
-        """The format's id, as it stands in reports."""
-
-    @property
-    def aliases(self) -> tuple[str, ...]:
-        """Other names it is known by; a name that several formats share narrows detection to them."""
-
-    def score(self, sample: Sample) -> float:
-        """Say how much the sample looks like this format, between 0 and 1."""
-
-    def parse(self, data: bytes, rows: Rows) -> None:
-        """Hand over every record of the decoded stream as rows, and what is broken to quarantine."""
-
-
 @dataclass(frozen=True)
 class Choice:
     """Which parser reads an artifact, and how sure that is."""
 
-    parser: Parser | None
+    parser: Format | None
     score: float
     runner_up: str | None = None
     runner_up_score: float = 0.0
@@ -127,7 +109,7 @@ class Choice:
     notes: tuple[str, ...] = field(default=())
 
 
-def choose(sample: Sample, parsers: Sequence[Parser], name: str | None) -> Choice:
+def choose(sample: Sample, parsers: Sequence[Format], name: str | None) -> Choice:
     """Choose a parser; `name` is a parser id, an alias, a family, or a name unknown to us."""
     named = by_name(parsers, name)
     ranking = rank(sample, parsers)
@@ -154,7 +136,7 @@ def choose(sample: Sample, parsers: Sequence[Parser], name: str | None) -> Choic
     )
 
 
-def rank(sample: Sample, parsers: Sequence[Parser]) -> list[tuple[float, Parser]]:
+def rank(sample: Sample, parsers: Sequence[Format]) -> list[tuple[float, Format]]:
     """Give the parsers that recognise anything with their scores, best first, equals in list order."""
     if sample.is_binary:
         return []
@@ -162,7 +144,7 @@ def rank(sample: Sample, parsers: Sequence[Parser]) -> list[tuple[float, Parser]
     return sorted([pair for pair in scores if pair[0] > 0], key=lambda pair: -pair[0])
 
 
-def by_name(parsers: Sequence[Parser], name: str | None) -> list[Parser]:
+def by_name(parsers: Sequence[Format], name: str | None) -> list[Format]:
     """Give the parsers that a name stands for: by id, by alias, else by family (the id's first word)."""
     if not name:
         return []

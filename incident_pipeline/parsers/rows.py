@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from incident_pipeline.model.event import Kind
+from incident_pipeline.parsers.clock import Clock
 from incident_pipeline.parsers.masking import mask_ids
 from incident_pipeline.parsers.table import EVENTS, QUARANTINE, SAMPLES, SERIES, event_id
 from incident_pipeline.parsers.timestamps import UNKNOWN, Stamp
@@ -50,10 +51,26 @@ class Event(NamedTuple):
 class Rows:
     """The rows of one artifact while it is parsed."""
 
-    def __init__(self, source: Source, data: bytes, zone: Zone | None = None) -> None:
-        """Collect for this artifact; `data` is its decoded stream, `zone` holds for times without one."""
+    def __init__(
+        self,
+        source: Source,
+        data: bytes,
+        zone: Zone | None = None,
+        *,
+        clock: Clock | None = None,
+        anchor: int | None = None,
+    ) -> None:
+        """Collect for this artifact; `data` is its decoded stream, `zone` holds for times without one.
+
+        `clock` reads times from patterns and knows the year of lines that name none; `anchor` is the
+        UTC nanosecond that relative times (cues, ages) count from. `state` is the format's own: what
+        must outlive a part of a stream that is parsed in parts.
+        """
         self.source = source
         self.zone = zone
+        self.clock = clock or Clock(zone)
+        self.anchor = anchor
+        self.state: dict[str, Any] = {}
         self.events_count = 0
         self.untimed_count = 0
         self.samples_count = 0

@@ -15,7 +15,8 @@ class Source:
     """One artifact: its digest (of the bytes as received), where it came from and what was said of it.
 
     `encoding` is how it was compressed as received; `format` is a hint (parser id, alias or family);
-    `timezone` holds for times that name none.
+    `timezone` holds for times that name none; `collected_at` is when the artifact was collected, or the
+    end of the window that was asked for (RFC 3339): times without a year lie before it.
     """
 
     sha256: str
@@ -26,6 +27,7 @@ class Source:
     encoding: str = "identity"
     format: str | None = None
     timezone: str | None = None
+    collected_at: str | None = None
 
     @classmethod
     def of(cls, artifact: SealedArtifact, encoding: str) -> Source:
@@ -39,6 +41,7 @@ class Source:
             encoding=encoding,
             format=artifact.format,
             timezone=artifact.timezone,
+            collected_at=artifact.collected_at or (artifact.window or (None, None))[1],
         )
 
     @property

@@ -159,39 +159,61 @@ def _unit_of(size: int) -> Unit:
     return "ms" if size > 10**11 else "s"
 
 
-def _calendar(match: re.Match[str], zone: Zone | None) -> Stamp:
-    raw = match[0]
-    year, _, month, day, hour, minute, second, fraction, suffix = match.groups()
-    days = _days(int(year), int(month), int(day))
-    clock = (int(hour), int(minute), int(second or 0))
-    # A leap second (:60) becomes the next second by plain arithmetic.
-    if days is None or clock[0] > 23 or clock[1] > 59 or clock[2] > 60 or int(year) == 1:  # noqa: PLR2004
-        return Stamp(None, None, TimeBasis.NONE, raw)
+def civil_stamp(
+    date: tuple[int, int, int],
+    clock: tuple[int, int, int],
+    fraction: str,
+    suffix: str | None,
+    zone: Zone | None,
+    raw: str,
+) -> Stamp:
+    """Give the stamp of a calendar time: (year, month, day), (hour, minute, second), 0-18 fraction digits.
+
+    `suffix` is the zone as written, `zone` the one to assume where it is absent or ambiguous. A leap
+    second (:60) becomes the next second by plain arithmetic. No such time gives None.
+    """
+    unknown = Stamp(None, None, TimeBasis.NONE, raw)
+    days = _days(*date)
+    if days is None or clock[0] > 23 or clock[1] > 59 or clock[2] > 60 or date[0] == 1:  # noqa: PLR2004
+        return unknown
     basis = TimeBasis.EXPLICIT
     if suffix is None or suffix in _AMBIGUOUS:
         if suffix is not None and zone is None:
-            return Stamp(None, None, TimeBasis.NONE, raw)
+            return unknown
         basis = TimeBasis.ASSUMED_ZONE
-        offset = _offset_at(zone, int(year), int(month), int(day), clock)
+        offset: int | None = _offset_at(zone, *date, clock)
     else:
         offset = _suffix_offset(suffix)
-    digits = fraction or ""
-    nanos = int(digits[:9].ljust(9, "0")) if digits else 0
+    if offset is None:
+        return unknown
+    nanos = int(fraction[:9].ljust(9, "0")) if fraction else 0
     seconds = days * _DAY + clock[0] * 3600 + clock[1] * 60 + clock[2] - offset
     time_ns = seconds * SECOND + nanos
     if time_ns == 0 or not _MIN_NS <= time_ns <= _MAX_NS:
-        return Stamp(None, None, TimeBasis.NONE, raw)
-    return Stamp(time_ns, _PRECISIONS[min(9, len(digits))], basis, raw)
+        return unknown
+    return Stamp(time_ns, _PRECISIONS[min(9, len(fraction))], basis, raw)
 
 
-def _suffix_offset(suffix: str) -> int:
+def year_of(time_ns: int) -> int:
+    """Give the UTC year of a time."""
+    return _civil(time_ns // SECOND // _DAY)[0]
+
+
+def _calendar(match: re.Match[str], zone: Zone | None) -> Stamp:
+    year, _, month, day, hour, minute, second, fraction, suffix = match.groups()
+    date = (int(year), int(month), int(day))
+    clock = (int(hour), int(minute), int(second or 0))
+    return civil_stamp(date, clock, fraction or "", suffix, zone, match[0])
+
+
+def _suffix_offset(suffix: str) -> int | None:
     if suffix in ("Z", "z"):
         return 0
     known = _ABBREVIATIONS.get(suffix)
     if known is not None:
         return known
     match = _OFFSET.fullmatch(suffix)
-    return _offset(match) if match is not None else 0
+    return _offset(match) if match is not None else None
 
 
 def _offset(match: re.Match[str]) -> int:

@@ -224,6 +224,7 @@ def _evidence(bundle: Bundle) -> SealedEvidence:
             format=item.entry.format,
             window=item.entry.window,
             timezone=item.entry.timezone,
+            collected_at=item.entry.collected_at,
             query=item.entry.query,
         )
         for item in sorted(bundle.artifacts, key=lambda item: item.sha256)

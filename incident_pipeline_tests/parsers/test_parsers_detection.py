@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from incident_pipeline.parsers import Source, known_formats, parse_artifact
-from incident_pipeline.parsers.artifact import PARSERS
+from incident_pipeline.parsers.registry import all_formats
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,10 +19,10 @@ LOG = b'{"ts":1761019822,"level":"info","msg":"ok"}\n'
 
 
 def test_names_are_unique() -> None:
-    ids = [parser.id for parser in PARSERS]
-    names = {name for parser in PARSERS for name in (parser.id, *parser.aliases)}
+    ids = [parser.id for parser in all_formats()]
+    names = {name for parser in all_formats() for name in (parser.id, *parser.aliases)}
     assert len(set(ids)) == len(ids)
-    assert not [parser.id for parser in PARSERS if set(parser.aliases) & set(ids)]
+    assert not [parser.id for parser in all_formats() if set(parser.aliases) & set(ids)]
     wanted = {
         "otlp_json",
         "jsonl",

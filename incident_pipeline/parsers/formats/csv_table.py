@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Final
 
 from incident_pipeline.model.event import Kind
 from incident_pipeline.parsers.csv_records import CsvRecord, csv_records, sniff_delimiter
+from incident_pipeline.parsers.format import Format
+from incident_pipeline.parsers.formats.otlp_values import normal_id
 from incident_pipeline.parsers.json_fields import HOST, LEVEL, MESSAGE, SERVICE, SPAN, TRACE
-from incident_pipeline.parsers.otlp_values import normal_id
 from incident_pipeline.parsers.rows import Event
 from incident_pipeline.parsers.severity import severity_of
 from incident_pipeline.parsers.table import series_id
@@ -49,11 +50,15 @@ _NUMBER: Final = re.compile(
 _MIN_COLUMNS: Final = 2
 
 
-class CsvTable:
+class CsvTable(Format):
     """The parser of CSV files."""
 
     id = "csv_table"
     aliases = ("csv", "timeline_csv", "metrics_csv", "campaigns_csv", "tsv")
+    title = "CSV with a header"
+    spec = "RFC 4180"
+    kinds = (Kind.LOG,)
+    generality = 5
 
     def score(self, sample: Sample) -> float:
         """Recognise a header of names and records of equally many fields."""
@@ -164,3 +169,6 @@ def _first(row: dict[str, str], keys: dict[str, str], names: Sequence[str]) -> s
     """Give the first column of these names; it stays among the attributes."""
     columns = (keys.get(name.lower()) for name in names)
     return next((row[column] for column in columns if column is not None and column in row), None)
+
+
+FORMATS: Final[tuple[Format, ...]] = (CsvTable(),)

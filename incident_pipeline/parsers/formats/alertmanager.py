@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from incident_pipeline.errors import MalformedInputError
 from incident_pipeline.evidence import locate
-from incident_pipeline.parsers.alerts import alert_event, is_alert
+from incident_pipeline.model.event import Kind
+from incident_pipeline.parsers.format import Format
+from incident_pipeline.parsers.formats.alerts import alert_event, is_alert
 from incident_pipeline.parsers.jsontext import Record, elements, records, text_of
 
 if TYPE_CHECKING:
@@ -21,7 +23,7 @@ _WRAPPERS: Final = ("payload", "body")
 _DELIVERY: Final = ("receiver", "groupKey", "externalURL", "version", "truncatedAlerts")
 
 
-class Alertmanager:
+class Alertmanager(Format):
     """The parser of Alertmanager's webhooks and API v2."""
 
     id = "alertmanager_webhook"
@@ -32,6 +34,9 @@ class Alertmanager:
         "alertmanager_v2",
         "grafana_webhook",
     )
+    title = "Alertmanager webhook"
+    spec = "https://prometheus.io/docs/alerting/latest/configuration/#webhook_config"
+    kinds = (Kind.ALERT,)
 
     def score(self, sample: Sample) -> float:
         """Recognise groups of alerts and bare alerts by labels and start."""
@@ -94,3 +99,6 @@ def _read_group(data: bytes, record: Record, rows: Rows) -> bool:
         else:
             rows.reject(alert.start, alert.end, alert.problem or "an alert that is no object")
     return True
+
+
+FORMATS: Final[tuple[Format, ...]] = (Alertmanager(),)

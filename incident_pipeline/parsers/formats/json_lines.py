@@ -12,9 +12,10 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
 from incident_pipeline.model.event import Kind
+from incident_pipeline.parsers.format import Format
+from incident_pipeline.parsers.formats.otlp_values import severity_number
 from incident_pipeline.parsers.json_fields import DURATION, LEVEL, MESSAGE, TIME, Plan, plan_of
 from incident_pipeline.parsers.jsontext import NotJsonError, Record, decode_json, flatten, records
-from incident_pipeline.parsers.otlp_values import severity_number
 from incident_pipeline.parsers.rows import Event
 from incident_pipeline.parsers.severity import severity_of, status_severity
 from incident_pipeline.parsers.timestamps import UNKNOWN, Stamp, parse_epoch, parse_time
@@ -33,7 +34,7 @@ _STATUS: Final = re.compile(r"[1-5][0-9]{2}", re.ASCII)
 _DECIMAL: Final = re.compile(r"[0-9]{1,18}(?:\.[0-9]{1,18})?", re.ASCII)
 
 
-class JsonLines:
+class JsonLines(Format):
     """The parser of structured JSON logs."""
 
     id = "json_lines"
@@ -42,6 +43,10 @@ class JsonLines:
         "bunyan_json", "pino_json", "caddy_json", "rust_tracing_json", "serilog_json", "ecs_json",
         "cloudflare_json", "traefik_json", "mongodb_json", "access_json", "timeline_csv",
     )  # fmt: skip
+    title = "Structured logs in JSON"
+    spec = "RFC 8259, one object per line; field names of the common loggers"
+    kinds = (Kind.LOG,)
+    generality = 6
 
     def score(self, sample: Sample) -> float:
         """Recognise lines (or list elements) that are JSON objects with a time or a message."""
@@ -204,3 +209,6 @@ def _request(flat: dict[str, str], plan: Plan) -> tuple[int, str] | None:
         shifted = Decimal(duration).scaleb(-DURATION[plan.duration])
         flat["duration_s"] = f"{shifted:f}"
     return int(status), f"{method} {url.partition('?')[0]} -> {status}"
+
+
+FORMATS: Final[tuple[Format, ...]] = (JsonLines(),)

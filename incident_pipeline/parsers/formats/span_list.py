@@ -6,8 +6,9 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 from incident_pipeline.model.event import Kind, Severity
+from incident_pipeline.parsers.format import Format
+from incident_pipeline.parsers.formats.otlp_values import normal_id
 from incident_pipeline.parsers.jsontext import Record, flatten, records
-from incident_pipeline.parsers.otlp_values import normal_id
 from incident_pipeline.parsers.rows import Event
 from incident_pipeline.parsers.timestamps import UNKNOWN, parse_time
 
@@ -26,11 +27,15 @@ _DURATION: Final = {"duration_ms": 6, "duration_us": 3, "duration_ns": 0, "durat
 _FAILED: Final = ("error", "failed", "internal_error", "2")
 
 
-class SpanList:
+class SpanList(Format):
     """The parser of flat span lists."""
 
     id = "span_list"
     aliases = ("spans_json", "flat_spans")
+    title = "List of flat spans"
+    spec = "own shape: a trace id and a span id beside a start and a duration"
+    kinds = (Kind.SPAN,)
+    generality = 2
 
     def score(self, sample: Sample) -> float:
         """Recognise objects with trace, span, start and a duration or an end."""
@@ -104,3 +109,6 @@ def _end(flat: dict[str, str], start_ns: int | None, rows: Rows) -> int | None:
 def _take(flat: dict[str, str], names: tuple[str, ...]) -> str | None:
     key = next((name for name in names if name in flat), None)
     return flat.pop(key) if key is not None else None
+
+
+FORMATS: Final[tuple[Format, ...]] = (SpanList(),)

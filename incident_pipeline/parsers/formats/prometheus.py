@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from incident_pipeline.model.event import Kind, Severity
-from incident_pipeline.parsers.alerts import SERVICE_LABELS
+from incident_pipeline.parsers.format import Format
+from incident_pipeline.parsers.formats.alerts import SERVICE_LABELS
+from incident_pipeline.parsers.formats.prometheus_pairs import Pairs, histogram_pairs, scan_pairs
 from incident_pipeline.parsers.jsontext import documents
-from incident_pipeline.parsers.prometheus_pairs import Pairs, histogram_pairs, scan_pairs
 from incident_pipeline.parsers.rows import Event
 from incident_pipeline.parsers.table import series_id
 
@@ -60,7 +61,7 @@ _RESULT: Final = msgspec.json.Decoder(list[_Series])
 _BROKEN: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
-class PrometheusQuery:
+class PrometheusQuery(Format):
     """The parser of Prometheus query answers."""
 
     id = "prometheus_query_range"
@@ -73,6 +74,8 @@ class PrometheusQuery:
         "mimir",
         "thanos",
     )
+    title = "Prometheus query and query_range"
+    spec = "https://prometheus.io/docs/prometheus/latest/querying/api/"
 
     def score(self, sample: Sample) -> float:
         """Recognise `data.resultType`, or an answer that tells of a failed query."""
@@ -210,3 +213,6 @@ def _service(labels: dict[str, str], expression: str | None) -> str | None:
             return labels[label]
     match = _MATCHER.search(expression) if expression else None
     return (match[1] or match[2]) if match else None
+
+
+FORMATS: Final[tuple[Format, ...]] = (PrometheusQuery(),)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from incident_pipeline.model.event import Kind
+from incident_pipeline.parsers.format import Format
 from incident_pipeline.parsers.jsontext import Record, flatten, records
 from incident_pipeline.parsers.rows import Event
 from incident_pipeline.parsers.severity import alert_severity
@@ -18,11 +19,15 @@ _FIRED: Final = ("fired_at", "triggered_at", "firedAt", "triggeredAt")
 _BESIDE: Final = ("metric", "monitor", "threshold", "summary", "severity")
 
 
-class MonitorAlert:
+class MonitorAlert(Format):
     """The parser of threshold monitors' alerts."""
 
     id = "monitor_alert"
     aliases = ("threshold_alert",)
+    title = "Alert of a threshold monitor"
+    spec = "own shape: a threshold beside what was observed"
+    kinds = (Kind.ALERT,)
+    generality = 2
 
     def score(self, sample: Sample) -> float:
         """Recognise a time of firing beside a metric, monitor or threshold."""
@@ -64,3 +69,6 @@ def _event(record: Record, rows: Rows) -> Event:
         severity_raw=severity,
         pointer=record.pointer,
     )
+
+
+FORMATS: Final[tuple[Format, ...]] = (MonitorAlert(),)

@@ -12,6 +12,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Final
 
 from incident_pipeline.model.event import Kind
+from incident_pipeline.parsers.format import Format
 from incident_pipeline.parsers.jsontext import Record, flatten, records, text_of
 from incident_pipeline.parsers.rows import Event
 from incident_pipeline.parsers.timestamps import UNKNOWN, Stamp, parse_epoch
@@ -29,11 +30,14 @@ _METADATA: Final = (
 """Sets of keys by which the other lists of an export are known."""
 
 
-class SlackExport:
+class SlackExport(Format):
     """The parser of Slack exports."""
 
     id = "slack_export"
     aliases = ("slack", "slack_json")
+    title = "Slack export"
+    spec = "https://slack.com/help/articles/220556107"
+    kinds = (Kind.CHAT,)
 
     def score(self, sample: Sample) -> float:
         """Recognise messages by `type` and the form of `ts`, and the export's other lists by their keys."""
@@ -132,3 +136,6 @@ def _state(record: Record) -> Event:
         stamp=stamp,
         pointer=record.pointer,
     )
+
+
+FORMATS: Final[tuple[Format, ...]] = (SlackExport(),)

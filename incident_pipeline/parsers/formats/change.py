@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from incident_pipeline.model.event import Kind
+from incident_pipeline.parsers.format import Format
 from incident_pipeline.parsers.json_fields import SERVICE, TIME
 from incident_pipeline.parsers.jsontext import Record, flatten, records
 from incident_pipeline.parsers.rows import Event
@@ -34,11 +35,15 @@ _SHAPES: Final = (
 """Kind of a change that does not name it -> keys that all records of that shape have."""
 
 
-class ChangeEvents:
+class ChangeEvents(Format):
     """The parser of change events."""
 
     id = "change_events"
     aliases = ("changes", "change", "deploys", "deployments", "feature_flags", "commits")
+    title = "Change events: deploys, configuration, flags, commits"
+    spec = "own shape: a time beside a kind of change"
+    kinds = (Kind.CHANGE,)
+    generality = 2
 
     def score(self, sample: Sample) -> float:
         """Recognise a time beside a kind of change, or the shapes of deploys, flags and commits."""
@@ -113,3 +118,6 @@ def _compose(kind: str | None, service: str | None, flat: dict[str, str]) -> str
     parts = [flat[key] for key in ("flag", "version", "change", "status") if flat.get(key)]
     head = " ".join(part for part in (kind or "change", service) if part)
     return f"{head}: {' '.join(parts)}" if parts else head
+
+
+FORMATS: Final[tuple[Format, ...]] = (ChangeEvents(),)

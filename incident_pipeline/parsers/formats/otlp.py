@@ -12,17 +12,19 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from incident_pipeline.model.event import Kind
+from incident_pipeline.parsers.format import Format
+from incident_pipeline.parsers.formats.otlp_metrics import read_metric
+from incident_pipeline.parsers.formats.otlp_records import BROKEN, emitter_of, read_log, read_span
+from incident_pipeline.parsers.formats.otlp_structs import Document
+from incident_pipeline.parsers.formats.otlp_values import attribute_map
 from incident_pipeline.parsers.jsontext import Number, documents, elements, too_deep
-from incident_pipeline.parsers.otlp_metrics import read_metric
-from incident_pipeline.parsers.otlp_records import BROKEN, emitter_of, read_log, read_span
-from incident_pipeline.parsers.otlp_structs import Document
-from incident_pipeline.parsers.otlp_values import attribute_map
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from incident_pipeline.parsers.detect import Sample
-    from incident_pipeline.parsers.otlp_structs import Request, ResourceGroup, ScopeGroup
+    from incident_pipeline.parsers.formats.otlp_structs import Request, ResourceGroup, ScopeGroup
     from incident_pipeline.parsers.rows import Rows
 
 _DOCUMENT: Final = msgspec.json.Decoder(Document, float_hook=Number)
@@ -31,7 +33,7 @@ _ROOTS: Final = ("resourceSpans", "resourceLogs", "resourceMetrics")
 _GAP: Final = re.compile(rb"[ \t\r\n]*,?[ \t\r\n]*")
 
 
-class OtlpJson:
+class OtlpJson(Format):
     """The parser of OTLP/JSON."""
 
     id = "otlp_json"
@@ -39,6 +41,9 @@ class OtlpJson:
         "otlp", "otlp_json_traces", "otlp_json_logs", "otlp_json_metrics", "otlp_traces", "otlp_logs",
         "otlp_metrics", "tempo_json", "otlp_jsonl",
     )  # fmt: skip
+    title = "OpenTelemetry logs, traces and metrics in JSON"
+    spec = "https://opentelemetry.io/docs/specs/otlp/#json-protobuf-encoding"
+    kinds = (Kind.LOG, Kind.SPAN, Kind.SPAN_EVENT)
 
     def score(self, sample: Sample) -> float:
         """Recognise the member names of export requests and of Tempo's answers."""
@@ -158,3 +163,6 @@ def _is_tempo(value: Any) -> bool:
         return False
     names = ("resource", "scopeSpans", "instrumentationLibrarySpans")
     return all(isinstance(item, dict) and any(name in item for name in names) for item in batches)
+
+
+FORMATS: Final[tuple[Format, ...]] = (OtlpJson(),)

@@ -11,7 +11,7 @@ from incident_pipeline.parsers.jsontext import text_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from incident_pipeline.parsers.otlp_structs import AnyValue, KeyValue
+    from incident_pipeline.parsers.formats.otlp_structs import AnyValue, KeyValue
 
 _HEX_LENGTHS: Final = (32, 16)
 _BASE64_LENGTHS: Final = {24: 16, 22: 16, 12: 8, 11: 8}

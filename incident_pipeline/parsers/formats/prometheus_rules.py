@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from incident_pipeline.errors import MalformedInputError
 from incident_pipeline.evidence import locate
 from incident_pipeline.model.event import Kind
-from incident_pipeline.parsers.alerts import alert_event, is_alert
+from incident_pipeline.parsers.format import Format
+from incident_pipeline.parsers.formats.alerts import alert_event, is_alert
 from incident_pipeline.parsers.jsontext import Record, elements, flatten, records
 from incident_pipeline.parsers.rows import Event
 from incident_pipeline.parsers.timestamps import UNKNOWN, parse_time
@@ -17,11 +18,14 @@ if TYPE_CHECKING:
     from incident_pipeline.parsers.rows import Rows
 
 
-class PrometheusRules:
+class PrometheusRules(Format):
     """The parser of Prometheus rules and active alerts."""
 
     id = "prometheus_rules"
     aliases = ("prometheus_alerts", "prometheus_api_rules", "prometheus_api_alerts")
+    title = "Prometheus rules"
+    spec = "https://prometheus.io/docs/prometheus/latest/querying/api/#rules"
+    kinds = (Kind.ALERT,)
 
     def score(self, sample: Sample) -> float:
         """Recognise `data.groups[].rules` and `data.alerts[]`."""
@@ -102,3 +106,6 @@ def _read_alert(alert: Record, rows: Rows) -> None:
         rows.event(alert_event(alert, {}, rows.zone))
     else:
         rows.reject(alert.start, alert.end, alert.problem or "an alert that is no object")
+
+
+FORMATS: Final[tuple[Format, ...]] = (PrometheusRules(),)

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import msgspec
 
 from incident_pipeline.model.event import Kind, Severity
-from incident_pipeline.parsers.jsontext import Number, flatten
-from incident_pipeline.parsers.otlp_structs import LogRecord, Span, SpanEvent
-from incident_pipeline.parsers.otlp_values import (
+from incident_pipeline.parsers.formats.otlp_structs import LogRecord, Span, SpanEvent
+from incident_pipeline.parsers.formats.otlp_values import (
     any_text,
     attribute_map,
     map_of,
@@ -18,12 +17,13 @@ from incident_pipeline.parsers.otlp_values import (
     span_kind,
     status_code,
 )
+from incident_pipeline.parsers.jsontext import Number, flatten
 from incident_pipeline.parsers.rows import Event
 from incident_pipeline.parsers.severity import severity_of
 from incident_pipeline.parsers.timestamps import parse_nanos
 
 if TYPE_CHECKING:
-    from incident_pipeline.parsers.otlp_structs import Scope
+    from incident_pipeline.parsers.formats.otlp_structs import Scope
     from incident_pipeline.parsers.rows import Rows
     from incident_pipeline.parsers.timestamps import Stamp
 

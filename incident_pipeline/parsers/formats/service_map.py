@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from incident_pipeline.errors import MalformedInputError
 from incident_pipeline.evidence import locate
 from incident_pipeline.model.event import Kind
+from incident_pipeline.parsers.format import Format
 from incident_pipeline.parsers.jsontext import documents, elements, flatten
 from incident_pipeline.parsers.rows import Event
 
@@ -19,11 +20,15 @@ _CALLEES: Final = ("callee", "target", "to", "child", "server")
 _POINTER: Final = "/edges"
 
 
-class ServiceMap:
+class ServiceMap(Format):
     """The parser of service maps."""
 
     id = "service_map"
     aliases = ("topology", "service_graph", "dependency_map")
+    title = "Service map"
+    spec = "own shape: services with what calls them and what they call"
+    kinds = (Kind.OBJECT_STATE,)
+    generality = 2
 
     def score(self, sample: Sample) -> float:
         """Recognise a document with a list of edges."""
@@ -65,3 +70,6 @@ def _ends(edge: Any) -> tuple[str, str] | None:
     if isinstance(edge, list) and len(edge) >= 2 and all(isinstance(name, str) for name in edge[:2]):  # noqa: PLR2004
         return edge[0], edge[1]
     return None
+
+
+FORMATS: Final[tuple[Format, ...]] = (ServiceMap(),)

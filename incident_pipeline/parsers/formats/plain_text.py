@@ -10,6 +10,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from incident_pipeline.model.event import Kind
+from incident_pipeline.parsers.format import Format
 from incident_pipeline.parsers.jsontext import lines
 from incident_pipeline.parsers.rows import Event
 from incident_pipeline.parsers.severity import severity_of
@@ -30,11 +31,15 @@ _DATED_SHARE: Final = 0.2
 """Traces and wrapped messages leave most lines of a log without a time."""
 
 
-class PlainText:
+class PlainText(Format):
     """The parser of text with leading times."""
 
     id = "plain_text"
     aliases = ("text", "text_log", "log", "timestamped_text")
+    title = "Plain text with leading times"
+    spec = "last resort"
+    kinds = (Kind.LOG,)
+    generality = 9
 
     def score(self, sample: Sample) -> float:
         """Recognise lines that begin with a calendar time."""
@@ -81,3 +86,6 @@ def _event(data: bytes, start: int, end: int, stamp: Stamp) -> Event:
         severity=severity_of(word),
         severity_raw=word,
     )
+
+
+FORMATS: Final[tuple[Format, ...]] = (PlainText(),)

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
-from incident_pipeline.parsers.otlp_structs import Metric, Point
-from incident_pipeline.parsers.otlp_values import attribute_map, normal_id
+from incident_pipeline.parsers.formats.otlp_structs import Metric, Point
+from incident_pipeline.parsers.formats.otlp_values import attribute_map, normal_id
 from incident_pipeline.parsers.table import series_id
 from incident_pipeline.parsers.timestamps import parse_nanos
 from incident_pipeline.serialise import compact_json

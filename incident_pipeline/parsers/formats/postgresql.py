@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from incident_pipeline.model.event import Kind, Severity
+from incident_pipeline.parsers.format import Format
 from incident_pipeline.parsers.jsontext import flatten, records
 from incident_pipeline.parsers.rows import Event
 from incident_pipeline.parsers.timestamps import UNKNOWN, parse_time
@@ -22,11 +23,14 @@ SEVERITIES: Final = {
 }  # fmt: skip
 
 
-class PostgresqlJson:
+class PostgresqlJson(Format):
     """The parser of PostgreSQL's jsonlog."""
 
     id = "postgresql_json"
     aliases = ("postgres_json", "postgresql_jsonlog", "jsonlog")
+    title = "PostgreSQL jsonlog"
+    spec = "https://www.postgresql.org/docs/current/runtime-config-logging.html"
+    kinds = (Kind.LOG,)
 
     def score(self, sample: Sample) -> float:
         """Recognise records with `error_severity` beside a session, pid or backend."""
@@ -56,3 +60,6 @@ class PostgresqlJson:
                     pointer=record.pointer,
                 )
             )
+
+
+FORMATS: Final[tuple[Format, ...]] = (PostgresqlJson(),)

@@ -1,0 +1,126 @@
+"""Read a time from the named groups of a pattern, with what must be assumed where the text is silent.
+
+The groups: `year month mon day hour minute second fraction ampm offset epoch`; `month` in digits or as
+an English name (`mon`), two-digit years from 1970 on, `offset` a zone as `timestamps` reads it. A
+time without a year takes the year of `Clock`: the year given for the first line, and one more after each
+fall from the year's end to its beginning; or, where only the day of collection is known, the latest
+year that does not lie after it (RFC 3164 has neither year nor zone).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from incident_pipeline.model.event import TimeBasis
+from incident_pipeline.parsers.timestamps import SECOND, Stamp, civil_stamp, parse_epoch, year_of
+
+if TYPE_CHECKING:
+    import re
+
+    from incident_pipeline.parsers.timestamps import Zone
+
+_NAMES: Final = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+MONTHS: Final = {name: number for number, name in enumerate(_NAMES, 1)}
+_HALF_DAY: Final = 12
+_HALF_YEAR: Final = 6
+_PIVOT: Final = 70
+"""Two-digit years from here on are of the last century (POSIX has 69; 1969 is before the epoch)."""
+_DAY_NS: Final = 86_400 * SECOND
+
+TIME_GROUPS: Final = (
+    "year", "month", "mon", "day", "hour", "minute", "second", "fraction", "ampm", "offset", "epoch",
+)  # fmt: skip
+"""The groups of a pattern that tell a time."""
+TIME_OF_DAY: Final = r"(?P<hour>\d{1,2}):(?P<minute>\d\d):(?P<second>\d\d)(?:[.,](?P<fraction>\d{1,18}))?"
+"""A building block for patterns: `14:03:09`, `14:03:09,123`."""
+ISO_DATE: Final = r"(?P<year>\d{4})-(?P<month>\d\d)-(?P<day>\d\d)"
+OFFSET: Final = r"(?P<offset>[Zz]|[+-]\d\d(?::?\d\d){0,2}|[A-Z]{2,5})"
+
+
+class Clock:
+    """What is known of the time of a stream: its zone, and its year where lines name none."""
+
+    def __init__(
+        self, zone: Zone | None = None, year: int | None = None, latest_ns: int | None = None
+    ) -> None:
+        """Take the zone of times without one, the year of the first line, and the time of collection."""
+        self.zone = zone
+        self._year = year
+        self._latest_ns = latest_ns
+        self._month: int | None = None
+
+    def stamp(self, match: re.Match[str], raw: str | None = None) -> Stamp:
+        """Give the time that a match's named groups tell; its time is None when there is no such time.
+
+        `raw` is the text as read; without it, the text from the first time group to the last.
+        """
+        groups = match.groupdict()
+        text = raw if raw is not None else _spanned(match)
+        if groups.get("epoch"):
+            return parse_epoch(groups["epoch"])
+        month = _month(groups)
+        hour = _hour(groups)
+        if month is None or hour is None:
+            return Stamp(None, None, TimeBasis.NONE, text)
+        year_text = groups.get("year")
+        day, fraction, offset = int(groups["day"]), groups.get("fraction") or "", groups.get("offset")
+        clock = (hour, int(groups["minute"]), int(groups.get("second") or 0))
+        if year_text is not None:
+            year = int(year_text)
+            if len(year_text) == 2:  # noqa: PLR2004 - two digits
+                year += 1900 if year >= _PIVOT else 2000
+            return civil_stamp((year, month, day), clock, fraction, offset, self.zone, text)
+        year_here = self._year_here(month, day, clock)
+        if year_here is None:
+            return Stamp(None, None, TimeBasis.NONE, text)
+        found = civil_stamp((year_here, month, day), clock, fraction, offset, self.zone, text)
+        if found.time_ns is None:
+            return found
+        both = found.basis == TimeBasis.ASSUMED_ZONE
+        basis = TimeBasis.ASSUMED_ZONE_AND_YEAR if both else TimeBasis.ASSUMED_YEAR
+        return found._replace(basis=basis)
+
+    def _year_here(self, month: int, day: int, clock: tuple[int, int, int]) -> int | None:
+        if self._year is not None:
+            # A fall by more than half a year is the turn of the year; less is disorder.
+            if self._month is not None and self._month - month > _HALF_YEAR:
+                self._year += 1
+            elif self._month is not None and month - self._month > _HALF_YEAR:
+                # Late lines of December after the first of January: the year before, for them only.
+                return self._year - 1
+            self._month = month
+            return self._year
+        if self._latest_ns is None:
+            return None
+        year = year_of(self._latest_ns + _DAY_NS)
+        found = civil_stamp((year, month, day), clock, "", None, self.zone, "")
+        late = found.time_ns is None or found.time_ns > self._latest_ns + _DAY_NS
+        return year - 1 if late else year
+
+
+def _month(groups: dict[str, str | None]) -> int | None:
+    name = groups.get("mon")
+    if name:
+        return MONTHS.get(name[:3].lower())
+    number = groups.get("month")
+    return int(number) if number else None
+
+
+def _hour(groups: dict[str, str | None]) -> int | None:
+    """Give the hour of a 24-hour clock."""
+    hour = int(groups["hour"] or 0)
+    half = (groups.get("ampm") or "").lower()
+    if not half:
+        return hour
+    if not 1 <= hour <= _HALF_DAY:
+        return None
+    return hour % _HALF_DAY + (_HALF_DAY if half.startswith("p") else 0)
+
+
+def _spanned(match: re.Match[str]) -> str:
+    """Give the text from the first group of a time to the last."""
+    names = [name for name in TIME_GROUPS if name in match.re.groupindex and match[name] is not None]
+    if not names:
+        return match[0]
+    start = min(match.start(name) for name in names)
+    return match.string[start : max(match.end(name) for name in names)]

@@ -1,0 +1,62 @@
+"""What a format is: its names, what it is recognised by, what it is read into.
+
+One file of `parsers.formats` per family; a module lists its formats in `FORMATS` and is found by
+`parsers.registry`. The documented list of formats (docs/formats.md) is made from these declarations, so
+a new format is one file and one test.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+if TYPE_CHECKING:
+    from incident_pipeline.model.event import Kind
+    from incident_pipeline.parsers.detect import Sample
+    from incident_pipeline.parsers.rows import Rows
+
+Splitting = Literal["whole", "lines", "records"]
+
+
+class Format(ABC):
+    """One format: how it is called, how it is recognised, how it is read.
+
+    `splitting` says how a long stream may be cut into parts that are parsed one after the other:
+    `whole` not at all (one document), `lines` at any line end, `records` before any line for which
+    `begins_record` is true. A part is handed to `parse` like a whole stream; what must outlive a part
+    (the year of a syslog, the last `# Time` of a slow log) is kept in `rows.state`, under the format's
+    id. The rows must not depend on where the stream was cut.
+    """
+
+    id: ClassVar[str]
+    """The format's id, as it stands in reports."""
+    aliases: ClassVar[tuple[str, ...]] = ()
+    """Other names; a name that several formats share narrows detection to them."""
+    title: ClassVar[str]
+    """What people call it, for the list of formats."""
+    spec: ClassVar[str]
+    """The document the parser follows: a URL, an RFC, a manual's chapter."""
+    kinds: ClassVar[tuple[Kind, ...]] = ()
+    """The kinds of events it gives; empty for formats of measurements only."""
+    generality: ClassVar[int] = 0
+    """0 for a format of its own, more for catch-alls: equal scores go to the lower one."""
+    splitting: ClassVar[Splitting] = "whole"
+
+    @abstractmethod
+    def score(self, sample: Sample) -> float:
+        """Say how much the sample looks like this format, between 0 and 1.
+
+        Scale: 0.9 and more for a structure that nothing else has, about 0.6 for the shape of a family,
+        below 0.4 for last resorts.
+        """
+
+    @abstractmethod
+    def parse(self, data: bytes, rows: Rows) -> None:
+        """Hand over every record of the decoded stream as rows, and what is broken to quarantine.
+
+        Places are relative to `data`; `rows` adds where the part lies in the stream.
+        """
+
+    def begins_record(self, line: bytes) -> bool:
+        """Tell whether a record begins with this line (asked where `splitting` is `records`)."""
+        return bool(line.strip())
