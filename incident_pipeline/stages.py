@@ -22,8 +22,8 @@ from incident_pipeline.export import write_derivation
 from incident_pipeline.ingest import open_bundle
 from incident_pipeline.model.artifact import Problem, SealedEvidence
 from incident_pipeline.model.hypothesis import Hypotheses
-from incident_pipeline.parsers import parse_sealed, write_tables
-from incident_pipeline.parsers.table import write_table
+from incident_pipeline.parsers import ParquetSink, parse_sealed_into
+from incident_pipeline.parsers.table import read_table, write_table
 from incident_pipeline.postmortem import assemble, render_html, render_markdown
 from incident_pipeline.progress import report as say
 from incident_pipeline.redaction import (
@@ -36,7 +36,7 @@ from incident_pipeline.redaction import (
 )
 from incident_pipeline.retrieval import build_index, load_embedder, make_chunks
 from incident_pipeline.serialise import compact_json, file_sha256, sha256_hex, write_bytes, write_json
-from incident_pipeline.signals import mine_templates
+from incident_pipeline.signals import MINED, mine_templates
 from incident_pipeline.timeline import build_timeline, narrative
 
 if TYPE_CHECKING:
@@ -164,17 +164,19 @@ def parse_events(workspace: Workspace, key: str) -> StageReport:
     say(key, "parsed_events", "")
     folder = workspace.folder(key)
     evidence = sealed(folder)
-    parsed = parse_sealed(_reader(workspace, folder, "parsed_events"), evidence.artifacts)
-    write_tables(parsed, folder)
-    write_table(folder.templates, mine_templates(parsed.events))
+    reader = _reader(workspace, folder, "parsed_events")
+    with ParquetSink(folder) as sink:
+        report = parse_sealed_into(sink, reader, evidence.artifacts)
+    write_json(folder.parse_report, report)
+    write_table(folder.templates, mine_templates(read_table(folder.events, MINED)))
     counts = {
-        "events": parsed.events.num_rows,
-        "samples": parsed.samples.num_rows,
-        "series": parsed.series.num_rows,
-        "quarantined": parsed.quarantine.num_rows,
+        "events": sink.counts["events"],
+        "samples": sink.counts["samples"],
+        "series": sink.counts["series"],
+        "quarantined": sink.counts["quarantine"],
     }
-    line = ", ".join(f"{count:,} {name}" for name, count in counts.items()) + _problem_tail(parsed.problems)
-    say(key, "parsed_events", line, parsed.problems)
+    line = ", ".join(f"{count:,} {name}" for name, count in counts.items()) + _problem_tail(report.problems)
+    say(key, "parsed_events", line, report.problems)
     return StageReport(
         line=line,
         data_version=_digest_of(folder.events, folder.samples, folder.series, folder.quarantine),
@@ -184,7 +186,7 @@ def parse_events(workspace: Workspace, key: str) -> StageReport:
             "samples_sha256": file_sha256(folder.samples),
             **_derived(workspace, key, "parsed_events"),
         },
-        problems=parsed.problems,
+        problems=report.problems,
     )
 
 

@@ -27,9 +27,9 @@ def parse(
     """Parse files into events, samples, series and quarantine (Parquet) and a parse report."""
     from incident_pipeline.parsers import (  # noqa: PLC0415 -- keep `--help` quick
         Assume,
+        Reading,
         parse_cases,
-        parse_files,
-        write_tables,
+        parse_into_folder,
     )
     from incident_pipeline.results import ResultsFolder  # noqa: PLC0415
 
@@ -41,13 +41,13 @@ def parse(
         output.problems(problems)
         output.result({"problems": [problem.model_dump(mode="json") for problem in problems]})
         raise typer.Exit(worst_exit_code(problem.exit_code for problem in problems))
-    parsed = parse_files(files or [], pin=pin, assume=Assume(tz=assume_tz, year=assume_year))
-    write_tables(parsed, ResultsFolder(out))
-    output.problems(parsed.problems)
-    for item in parsed.report.artifacts:
+    reading = Reading(pin, Assume(tz=assume_tz, year=assume_year))
+    report = parse_into_folder(ResultsFolder(out), files or [], reading)
+    output.problems(report.problems)
+    for item in report.artifacts:
         output.line(
             f"{shown(item.artifact_uri)}: {item.format or 'unknown format'}, {item.events:,} events, "
             f"{item.samples:,} samples, {item.quarantined:,} quarantined"
         )
-    output.result(parsed.report)
-    raise typer.Exit(worst_exit_code(problem.exit_code for problem in parsed.problems))
+    output.result(report)
+    raise typer.Exit(worst_exit_code(problem.exit_code for problem in report.problems))

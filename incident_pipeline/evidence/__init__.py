@@ -6,7 +6,7 @@ from typing import Final
 
 from incident_pipeline.evidence.access_log import ACCESS_LOG, Access, AccessLog, WatchedVault
 from incident_pipeline.evidence.data_keys import DataKeys
-from incident_pipeline.evidence.decode import decode
+from incident_pipeline.evidence.decode import DecodedStream, decode, decoding
 from incident_pipeline.evidence.encryption import EncryptedVault
 from incident_pipeline.evidence.keyring import Keyring, open_keyring
 from incident_pipeline.evidence.local_vault import LocalVault
@@ -38,6 +38,7 @@ __all__ = [
     "Access",
     "AccessLog",
     "DataKeys",
+    "DecodedStream",
     "EncryptedVault",
     "EvidenceReader",
     "Keyring",
@@ -53,6 +54,7 @@ __all__ = [
     "apply_spans",
     "config_dir",
     "decode",
+    "decoding",
     "evidence_root",
     "load_or_create_local_signer",
     "load_trust_root",

@@ -1,4 +1,4 @@
-"""Parse one artifact: choose its parser, run it, send what nobody takes to quarantine, and report."""
+"""Parse one artifact: choose its parser, run it part by part, quarantine what nobody takes, and report."""
 
 from __future__ import annotations
 
@@ -9,16 +9,23 @@ from incident_pipeline.errors import ConfigError
 from incident_pipeline.model.artifact import Problem
 from incident_pipeline.model.report import ArtifactReport
 from incident_pipeline.parsers.clock import Clock
-from incident_pipeline.parsers.detect import Choice, Sample, by_name, choose, holds_nothing
+from incident_pipeline.parsers.detect import SAMPLE_BYTES, Choice, Sample, by_name, choose, holds_nothing
 from incident_pipeline.parsers.jsontext import lines
+from incident_pipeline.parsers.parts import parse_part
 from incident_pipeline.parsers.registry import all_formats, known_formats
 from incident_pipeline.parsers.rows import Rows
+from incident_pipeline.parsers.sink import MemorySink
 from incident_pipeline.parsers.source import Assume
+from incident_pipeline.parsers.stream import PART_BYTES, Stream, how_to_cut
 from incident_pipeline.parsers.timestamps import format_time, parse_time, parse_zone
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import pyarrow as pa
 
+    from incident_pipeline.parsers.format import Format
+    from incident_pipeline.parsers.sink import Sink
     from incident_pipeline.parsers.source import Source
     from incident_pipeline.parsers.timestamps import Zone
 
@@ -39,39 +46,79 @@ class ParsedArtifact:
     problems: tuple[Problem, ...] = ()
 
 
-def parse_artifact(
-    data: bytes, source: Source, *, pin: str | None = None, assume: Assume = NOTHING_ASSUMED
-) -> ParsedArtifact:
-    """Parse a decoded stream.
+@dataclass(frozen=True)
+class Reading:
+    """How artifacts are read: an operator's word on the format, what to assume, how much at a time."""
 
-    `pin` is an operator's word on the format; without it the artifact's own hint counts.
+    pin: str | None = None
+    assume: Assume = NOTHING_ASSUMED
+    part_bytes: int = PART_BYTES
+
+
+def parse_artifact(
+    data: bytes,
+    source: Source,
+    *,
+    pin: str | None = None,
+    assume: Assume = NOTHING_ASSUMED,
+    part_bytes: int = PART_BYTES,
+) -> ParsedArtifact:
+    """Parse a decoded stream that is in memory (errors as `parse_stream`)."""
+    sink = MemorySink()
+    report, problems = parse_stream((data,), source, sink, Reading(pin, assume, part_bytes))
+    return ParsedArtifact(
+        *(sink.table(name) for name in ("events", "samples", "series", "quarantine")), report, problems
+    )
+
+
+def parse_stream(
+    chunks: Iterable[bytes], source: Source, sink: Sink, reading: Reading
+) -> tuple[ArtifactReport, tuple[Problem, ...]]:
+    """Parse a decoded stream that comes in chunks; its rows go to `sink`, in source order.
+
+    No more of it is held than a part, unless its format can't be cut. `reading.pin` is an operator's word
+    on the format; without it the artifact's own hint counts.
 
     Raises:
         ConfigError: `assume.tz` is no zone, or `assume.anchor` no time.
     """
+    assume, name = reading.assume, reading.pin or source.format
     zone, note = _zone(source, assume)
-    rows = Rows(source, data, zone, clock=_clock(source, assume, zone), anchor=_anchor(assume))
+    clock, anchor = _clock(source, assume, zone), _anchor(assume)
+    rows = Rows(source, b"", zone, clock=clock, anchor=anchor, sink=sink)
     if note:
         rows.assume(note)
-    if holds_nothing(data):
-        return _nothing(rows, data, pin or source.format)
-    choice = choose(Sample.of(data, source.type), all_formats(), pin or source.format)
+    stream = Stream(chunks)
+    head = stream.peek(SAMPLE_BYTES + 1)
+    if holds_nothing(head):
+        return _nothing(rows, stream, name)
+    choice = choose(Sample.of(head, source.type), all_formats(), name)
     for text in choice.notes:
         rows.assume(text)
-    problems: tuple[Problem, ...] = ()
     if choice.parser is None:
-        problems = (_unknown(rows, data),)
+        problems: tuple[Problem, ...] = (_unknown(rows, stream, reading.part_bytes),)
     else:
-        choice.parser.parse(data, rows)
-    return _finish(rows, data, choice, problems)
+        problems = ()
+        _parse(rows, stream, choice.parser, reading.part_bytes)
+    return _finish(rows, stream, choice), problems
 
 
-def unreadable(source: Source, size: int, reason: str, problem: Problem) -> ParsedArtifact:
-    """Give the result for an artifact that could not be decoded: its bytes as received go to quarantine."""
-    rows = Rows(source, b"")
+def unreadable(
+    source: Source, size: int, reason: str, problem: Problem, sink: Sink
+) -> tuple[ArtifactReport, tuple[Problem, ...]]:
+    """Report an artifact that could not be decoded: its bytes as received go to quarantine."""
+    rows = Rows(source, b"", sink=sink)
     rows.reject(0, size, reason)
     rows.assume(f"not read: {reason}")
-    return _finish(rows, b"", Choice(None, 0.0), (problem,))
+    return _finish(rows, Stream(()), Choice(None, 0.0)), (problem,)
+
+
+def _parse(rows: Rows, stream: Stream, parser: Format, part_bytes: int) -> None:
+    begins_record = how_to_cut(stream, parser)
+    parts = [stream.rest()] if begins_record is None else stream.parts(part_bytes, begins_record)
+    for part in parts:
+        parse_part(parser, part, rows)
+        rows.flush()
 
 
 def _zone(source: Source, assume: Assume) -> tuple[Zone | None, str | None]:
@@ -105,7 +152,8 @@ def _anchor(assume: Assume) -> int | None:
     return found
 
 
-def _nothing(rows: Rows, data: bytes, name: str | None) -> ParsedArtifact:
+def _nothing(rows: Rows, stream: Stream, name: str | None) -> tuple[ArtifactReport, tuple[Problem, ...]]:
+    stream.skip()
     named = by_name(all_formats(), name)
     rows.assume("holds no records: the source had nothing, or the query found nothing")
     problem = Problem(
@@ -115,15 +163,19 @@ def _nothing(rows: Rows, data: bytes, name: str | None) -> ParsedArtifact:
         advice="If it should, run the query or the export again.",
     )
     choice = Choice(named[0] if len(named) == 1 else None, 0.0, pinned=len(named) == 1)
-    return _finish(rows, data, choice, (problem,), empty=True)
+    return _finish(rows, stream, choice, empty=True), (problem,)
 
 
-def _unknown(rows: Rows, data: bytes) -> Problem:
-    if b"\0" in data:
-        rows.reject(0, len(data), "binary data that no parser takes")
+def _unknown(rows: Rows, stream: Stream, part_bytes: int) -> Problem:
+    if b"\0" in stream.peek(SAMPLE_BYTES)[:SAMPLE_BYTES]:
+        stream.skip()
+        rows.reject(0, stream.taken, "binary data that no parser takes")
     else:
-        for start, end in lines(data):
-            rows.reject(start, end, "no parser takes this format")
+        for part in stream.parts(part_bytes, bool):
+            rows.begin(part)
+            for start, end in lines(part.data):
+                rows.reject(start, end, "no parser takes this format")
+            rows.flush()
     return Problem(
         kind="malformed",
         uri=rows.source.uri,
@@ -134,12 +186,10 @@ def _unknown(rows: Rows, data: bytes) -> Problem:
     )
 
 
-def _finish(
-    rows: Rows, data: bytes, choice: Choice, problems: tuple[Problem, ...], *, empty: bool = False
-) -> ParsedArtifact:
-    events = rows.events_table()
+def _finish(rows: Rows, stream: Stream, choice: Choice, *, empty: bool = False) -> ArtifactReport:
+    rows.finish()
     source = rows.source
-    report = ArtifactReport(
+    return ArtifactReport(
         artifact_sha256=source.sha256,
         artifact_uri=source.uri,
         type=source.type,
@@ -149,9 +199,9 @@ def _finish(
         runner_up=choice.runner_up,
         runner_up_score=choice.runner_up_score,
         pinned=choice.pinned,
-        bytes_decoded=len(data),
+        bytes_decoded=stream.taken,
         encoding=source.encoding,
-        lines=data.count(b"\n") + (not data.endswith(b"\n") and bool(data)),
+        lines=stream.newlines + (stream.last not in (b"\n", b"")),
         events=rows.events_count,
         events_without_time=rows.untimed_count,
         samples=rows.samples_count,
@@ -160,7 +210,4 @@ def _finish(
         first_time=format_time(rows.first_ns) if rows.first_ns is not None else None,
         last_time=format_time(rows.last_ns) if rows.last_ns is not None else None,
         assumptions=rows.assumptions,
-    )
-    return ParsedArtifact(
-        events, rows.samples_table(), rows.series_table(), rows.quarantine_table(), report, problems
     )

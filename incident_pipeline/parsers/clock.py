@@ -3,12 +3,13 @@
 The groups: `year month mon day hour minute second fraction ampm offset epoch`; `month` in digits or as
 an English name (`mon`), two-digit years from 1970 on, `offset` a zone as `timestamps` reads it. A
 time without a year takes the year of `Clock`: the year given for the first line, and one more after each
-fall from the year's end to its beginning; or, where only the day of collection is known, the latest
-year that does not lie after it (RFC 3164 has neither year nor zone).
+fall from the year's end to its beginning (ten months and more; less is disorder); or, where only the day
+of collection is known, the latest year that does not lie after it (RFC 3164 has neither year nor zone).
 """
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from incident_pipeline.model.event import TimeBasis
@@ -22,10 +23,13 @@ if TYPE_CHECKING:
 _NAMES: Final = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 MONTHS: Final = {name: number for number, name in enumerate(_NAMES, 1)}
 _HALF_DAY: Final = 12
-_HALF_YEAR: Final = 6
+_TURN: Final = 10
+"""Months that a line falls or rises by at the turn of a year."""
 _PIVOT: Final = 70
 """Two-digit years from here on are of the last century (POSIX has 69; 1969 is before the epoch)."""
 _DAY_NS: Final = 86_400 * SECOND
+_MIDNIGHT: Final = (0, 0, 0)
+_LAST: Final = (23, 59, 59)
 
 TIME_GROUPS: Final = (
     "year", "month", "mon", "day", "hour", "minute", "second", "fraction", "ampm", "offset", "epoch",
@@ -48,6 +52,8 @@ class Clock:
         self._year = year
         self._latest_ns = latest_ns
         self._month: int | None = None
+        self._turned = False
+        self._years: dict[tuple[int, int], int] = {}
 
     def stamp(self, match: re.Match[str], raw: str | None = None) -> Stamp:
         """Give the time that a match's named groups tell; its time is None when there is no such time.
@@ -82,20 +88,30 @@ class Clock:
 
     def _year_here(self, month: int, day: int, clock: tuple[int, int, int]) -> int | None:
         if self._year is not None:
-            # A fall by more than half a year is the turn of the year; less is disorder.
-            if self._month is not None and self._month - month > _HALF_YEAR:
+            if self._month is not None and self._month - month >= _TURN:
                 self._year += 1
-            elif self._month is not None and month - self._month > _HALF_YEAR:
+                self._turned = True
+            elif self._turned and self._month is not None and month - self._month >= _TURN:
                 # Late lines of December after the first of January: the year before, for them only.
                 return self._year - 1
             self._month = month
             return self._year
         if self._latest_ns is None:
             return None
+        known = self._years.get((month, day))
+        if known is not None:
+            return known
         year = year_of(self._latest_ns + _DAY_NS)
+        found = self._is_late(year, month, day, clock)
+        first, last = self._is_late(year, month, day, _MIDNIGHT), self._is_late(year, month, day, _LAST)
+        if first == last:  # so it is all day: no need to ask for each line
+            self._years[month, day] = year - 1 if first else year
+        return year - 1 if found else year
+
+    def _is_late(self, year: int, month: int, day: int, clock: tuple[int, int, int]) -> bool:
+        """Tell whether a time lies after the collection, with a day for zones."""
         found = civil_stamp((year, month, day), clock, "", None, self.zone, "")
-        late = found.time_ns is None or found.time_ns > self._latest_ns + _DAY_NS
-        return year - 1 if late else year
+        return found.time_ns is None or found.time_ns > (self._latest_ns or 0) + _DAY_NS
 
 
 def _month(groups: dict[str, str | None]) -> int | None:
@@ -119,8 +135,14 @@ def _hour(groups: dict[str, str | None]) -> int | None:
 
 def _spanned(match: re.Match[str]) -> str:
     """Give the text from the first group of a time to the last."""
-    names = [name for name in TIME_GROUPS if name in match.re.groupindex and match[name] is not None]
-    if not names:
+    spans = [match.span(number) for number in _numbers(match.re)]
+    starts = [start for start, _ in spans if start >= 0]
+    if not starts:
         return match[0]
-    start = min(match.start(name) for name in names)
-    return match.string[start : max(match.end(name) for name in names)]
+    return match.string[min(starts) : max(end for _, end in spans)]
+
+
+@lru_cache(maxsize=256)
+def _numbers(pattern: re.Pattern[str]) -> tuple[int, ...]:
+    """Give the numbers of a pattern's time groups."""
+    return tuple(number for name, number in pattern.groupindex.items() if name in TIME_GROUPS)

@@ -13,7 +13,16 @@ from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
-from incident_pipeline.parsers.jsontext import NotJsonError, Record, decode_json, documents, elements, lines
+from incident_pipeline.parsers.json_places import completed
+from incident_pipeline.parsers.jsontext import (
+    NotJsonError,
+    Record,
+    decode_json,
+    documents,
+    elements,
+    is_json,
+    lines,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,7 +51,7 @@ class Sample:
 
     @cached_property
     def is_binary(self) -> bool:
-        """Whether it holds NUL bytes, which no text format here does."""
+        """Whether it holds NUL bytes: only formats that are declared `binary` read such."""
         return b"\0" in self.head
 
     @cached_property
@@ -57,6 +66,21 @@ class Sample:
     def records(self) -> tuple[Any, ...]:
         """The first JSON values: of lines, of a list's elements, or the document; cut-off ones left out."""
         return tuple(record.value for record in islice(self._whole_records(), _MAX_RECORDS))
+
+    @cached_property
+    def values(self) -> tuple[Any, ...]:
+        """The first JSON values, or what is whole of a document that is longer than the sample."""
+        first = self.lines[0] if self.lines else b""
+        if not first.startswith((b"{", b"[")):
+            return self.records
+        if self.records and (first.startswith(b"[") or is_json(first)):
+            return self.records
+        if self.records and self.is_one_document:
+            return self.records
+        found = completed(self.head)
+        if found is None:
+            return self.records
+        return tuple(found[:_MAX_RECORDS]) if isinstance(found, list) else (found,)
 
     @cached_property
     def json_share(self) -> float:
@@ -138,9 +162,8 @@ def choose(sample: Sample, parsers: Sequence[Format], name: str | None) -> Choic
 
 def rank(sample: Sample, parsers: Sequence[Format]) -> list[tuple[float, Format]]:
     """Give the parsers that recognise anything with their scores, best first, equals in list order."""
-    if sample.is_binary:
-        return []
-    scores = [(round(parser.score(sample), 3), parser) for parser in parsers]
+    able = [parser for parser in parsers if parser.binary or not sample.is_binary]
+    scores = [(round(parser.score(sample), 3), parser) for parser in able]
     return sorted([pair for pair in scores if pair[0] > 0], key=lambda pair: -pair[0])
 
 

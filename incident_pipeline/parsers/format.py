@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from incident_pipeline.parsers.detect import Sample
     from incident_pipeline.parsers.rows import Rows
 
-Splitting = Literal["whole", "lines", "records"]
+Splitting = Literal["whole", "lines", "records", "json"]
 
 
 class Format(ABC):
@@ -23,9 +23,11 @@ class Format(ABC):
 
     `splitting` says how a long stream may be cut into parts that are parsed one after the other:
     `whole` not at all (one document), `lines` at any line end, `records` before any line for which
-    `begins_record` is true. A part is handed to `parse` like a whole stream; what must outlive a part
-    (the year of a syslog, the last `# Time` of a slow log) is kept in `rows.state`, under the format's
-    id. The rows must not depend on where the stream was cut.
+    `begins_record` is true, `json` at line ends where the first line is a JSON value and not at all
+    where a document spans the lines (`jsontext.documents` sees it the same way). A part is handed to
+    `parse` like a whole stream; what must outlive a part (the year of a syslog, the last `# Time` of a
+    slow log) is kept in `rows.state`, under the format's id. The rows must not depend on where the
+    stream was cut; only a stretch of more than 8 MiB in which no record begins may be cut inside.
     """
 
     id: ClassVar[str]
@@ -41,6 +43,8 @@ class Format(ABC):
     generality: ClassVar[int] = 0
     """0 for a format of its own, more for catch-alls: equal scores go to the lower one."""
     splitting: ClassVar[Splitting] = "whole"
+    binary: ClassVar[bool] = False
+    """Whether it is no text: NUL bytes may stand in it, and lines mean nothing."""
 
     @abstractmethod
     def score(self, sample: Sample) -> float:

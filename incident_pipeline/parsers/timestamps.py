@@ -41,7 +41,7 @@ _CALENDAR_TEXT: Final = (
     r"(\d{4})([-/])(\d\d)\2(\d\d)(?:[Tt ]|  )(\d\d):(\d\d)(?::(\d\d)(?:[.,](\d{1,18}))?)?"
     r"(?: ?([Zz]|[+-]\d\d(?::?\d\d){0,2}|" + "|".join((*_ABBREVIATIONS, *_AMBIGUOUS)) + r")(?![A-Za-z0-9]))?"
 )
-_CALENDAR: Final = re.compile(_CALENDAR_TEXT, re.ASCII)
+CALENDAR: Final = re.compile(_CALENDAR_TEXT, re.ASCII)
 _EPOCH: Final = re.compile(r"(\d{1,20})(?:\.(\d{0,20}))?(?:[eE]\+?(\d{1,2}))?", re.ASCII)
 _OFFSET: Final = re.compile(r"([+-])(\d\d):?(\d\d)?:?(\d\d)?", re.ASCII)
 
@@ -67,7 +67,7 @@ def parse_time(text: str, zone: Zone | None = None) -> Stamp:
     text = text.strip()
     if not text:
         return UNKNOWN
-    match = _CALENDAR.fullmatch(text)
+    match = CALENDAR.fullmatch(text)
     if match is not None:
         return _calendar(match, zone)
     return parse_epoch(text)
@@ -76,7 +76,7 @@ def parse_time(text: str, zone: Zone | None = None) -> Stamp:
 def leading_time(text: str, zone: Zone | None = None) -> Stamp | None:
     """Read the calendar time that a text starts with, optionally in brackets; None when there is none."""
     bracket = text.startswith("[")
-    match = _CALENDAR.match(text, int(bracket))
+    match = CALENDAR.match(text, int(bracket))
     if match is None or (bracket and text[match.end() : match.end() + 1] != "]"):
         return None
     return _calendar(match, zone)
@@ -173,7 +173,7 @@ def civil_stamp(
     second (:60) becomes the next second by plain arithmetic. No such time gives None.
     """
     unknown = Stamp(None, None, TimeBasis.NONE, raw)
-    days = _days(*date)
+    days = days_of(*date)
     if days is None or clock[0] > 23 or clock[1] > 59 or clock[2] > 60 or date[0] == 1:  # noqa: PLR2004
         return unknown
     basis = TimeBasis.EXPLICIT
@@ -183,7 +183,7 @@ def civil_stamp(
         basis = TimeBasis.ASSUMED_ZONE
         offset: int | None = _offset_at(zone, *date, clock)
     else:
-        offset = _suffix_offset(suffix)
+        offset = offset_of(suffix)
     if offset is None:
         return unknown
     nanos = int(fraction[:9].ljust(9, "0")) if fraction else 0
@@ -206,7 +206,8 @@ def _calendar(match: re.Match[str], zone: Zone | None) -> Stamp:
     return civil_stamp(date, clock, fraction or "", suffix, zone, match[0])
 
 
-def _suffix_offset(suffix: str) -> int | None:
+def offset_of(suffix: str) -> int | None:
+    """Give the seconds east of UTC of a zone as written; None where it says nothing clear."""
     if suffix in ("Z", "z"):
         return 0
     known = _ABBREVIATIONS.get(suffix)
@@ -230,7 +231,7 @@ def _offset_at(zone: Zone | None, year: int, month: int, day: int, clock: tuple[
 
 
 @lru_cache(maxsize=4096)
-def _days(year: int, month: int, day: int) -> int | None:
+def days_of(year: int, month: int, day: int) -> int | None:
     """Count the days since 1970-01-01; None when there is no such day."""
     if not 1 <= month <= 12 or year == 0:  # noqa: PLR2004 - months
         return None

@@ -5,9 +5,10 @@ from __future__ import annotations
 from incident_pipeline.signals.series import Samples, Series, read_series
 from incident_pipeline.signals.spans import Spans, read_spans
 from incident_pipeline.signals.tables import IncidentTables
-from incident_pipeline.signals.templates import Templates, assign_templates, mine_templates
+from incident_pipeline.signals.templates import MINED, Templates, assign_templates, mine_templates
 
 __all__ = [
+    "MINED",
     "IncidentTables",
     "Samples",
     "Series",

@@ -93,6 +93,12 @@ def assign_templates(events: pa.Table, kinds: tuple[str, ...] = ("log",)) -> Tem
     return Templates(rows, codes, tuple(template_id(text) for text in names), tuple(names))
 
 
+MINED: Final = (
+    "event_id", "time_ns", "kind", "service", "severity", "message", "attributes", "mask_id",
+)  # fmt: skip
+"""The columns of the event table that templates are mined from."""
+
+
 def mine_templates(events: pa.Table) -> pa.Table:
     """Give the templates of all log records, by id."""
     found = assign_templates(events)

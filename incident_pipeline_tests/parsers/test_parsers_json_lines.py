@@ -180,7 +180,7 @@ def test_compose_prefix(look: Callable[..., Look]) -> None:
         b'caddy-1  | {"level":"info","ts":1761019823,"msg":"x"}\n'
         b"caddy-1  | not json\n"
     )
-    seen = look(data)
+    seen = look(data, pin="json_lines")
     first, _ = seen.events
     assert (first["service"], first["message"]) == ("caddy", "up")
     assert seen.bytes_of(first) == data.split(b"\n")[0]

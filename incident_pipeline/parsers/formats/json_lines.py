@@ -30,7 +30,7 @@ _ACCESS_NAME: Final = re.compile(r"(.+?)[._-]access(?:[._-]?logs?)?")
 _ID: Final = re.compile(r"[0-9A-Za-z_-]{1,64}", re.ASCII)
 _HEX: Final = re.compile(r"[0-9a-fA-F]{16}(?:[0-9a-fA-F]{16})?", re.ASCII)
 _PLAIN_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]*", re.ASCII)
-_STATUS: Final = re.compile(r"[1-5][0-9]{2}", re.ASCII)
+STATUS_TEXT: Final = re.compile(r"[1-5][0-9]{2}", re.ASCII)
 _DECIMAL: Final = re.compile(r"[0-9]{1,18}(?:\.[0-9]{1,18})?", re.ASCII)
 
 
@@ -47,6 +47,7 @@ class JsonLines(Format):
     spec = "RFC 8259, one object per line; field names of the common loggers"
     kinds = (Kind.LOG,)
     generality = 6
+    splitting = "json"
 
     def score(self, sample: Sample) -> float:
         """Recognise lines (or list elements) that are JSON objects with a time or a message."""
@@ -58,7 +59,7 @@ class JsonLines(Format):
 
     def parse(self, data: bytes, rows: Rows) -> None:
         """Read every object into a log event."""
-        named = _service_of_file(rows)
+        named = service_of_file(rows)
         for found in records(data):
             prefix = None
             if found.problem is None:
@@ -129,7 +130,8 @@ def _event(
     return log_event(record, flat, plan, rows.zone, service=fallback, message=whole)
 
 
-def _service_of_file(rows: Rows) -> str | None:
+def service_of_file(rows: Rows) -> str | None:
+    """Give the service that the name of an access log tells, as `edge-access.log`."""
     match = _ACCESS_NAME.fullmatch(rows.source.name.rpartition(".")[0] or rows.source.name)
     return match[1] if match else None
 
@@ -186,7 +188,11 @@ def _logger_name(flat: dict[str, str], plan: Plan) -> str | None:
     """Take a logger for the service only when it reads like one: no package path, no class name."""
     if plan.logger is None or plan.service is not None:
         return None
-    name = flat[plan.logger]
+    return plain_name(flat[plan.logger])
+
+
+def plain_name(name: str) -> str | None:
+    """Give a logger's name where it may be a service's."""
     return name if _PLAIN_NAME.fullmatch(name) else None
 
 
@@ -196,7 +202,7 @@ def _request(flat: dict[str, str], plan: Plan) -> tuple[int, str] | None:
         plan.status is None
         or plan.method is None
         or plan.url is None
-        or not _STATUS.fullmatch(flat[plan.status])
+        or not STATUS_TEXT.fullmatch(flat[plan.status])
     ):
         return None
     status, method, url = flat.pop(plan.status), flat.pop(plan.method), flat.pop(plan.url)

@@ -44,6 +44,7 @@ class OtlpJson(Format):
     title = "OpenTelemetry logs, traces and metrics in JSON"
     spec = "https://opentelemetry.io/docs/specs/otlp/#json-protobuf-encoding"
     kinds = (Kind.LOG, Kind.SPAN, Kind.SPAN_EVENT)
+    splitting = "json"
 
     def score(self, sample: Sample) -> float:
         """Recognise the member names of export requests and of Tempo's answers."""
@@ -66,6 +67,8 @@ class OtlpJson(Format):
             reader = _Reader(rows, line, start)
             if document.trace is not None:
                 reader.read(document.trace, f"{pointer}/trace")
+            if document.result is not None:
+                reader.read(document.result, f"{pointer}/result")
             reader.read(document, pointer)
             if not reader.groups:
                 rows.reject(start, end, "a JSON document without resource spans, logs or metrics")
@@ -155,9 +158,10 @@ def _tempo_share(sample: Sample) -> float:
 def _is_tempo(value: Any) -> bool:
     if not isinstance(value, dict):
         return False
-    inner = value.get("trace")
-    if isinstance(inner, dict):
-        return "resourceSpans" in inner or _is_tempo(inner)
+    for name in ("trace", "result"):
+        inner = value.get(name)
+        if isinstance(inner, dict):
+            return "resourceSpans" in inner or _is_tempo(inner)
     batches = value.get("batches")
     if not isinstance(batches, list):
         return False

@@ -66,8 +66,26 @@ def _read_point(
     end = start + len(raw)
     try:
         point = _POINT.decode(raw)
+    except _BROKEN as error:
+        rows.reject(start, end, f"no OTLP data point: {str(error)[:120]}")
+        return
+    add_point(rows, point, start, end, pointer, metric, service, resource)
+
+
+def add_point(
+    rows: Rows,
+    point: Point,
+    start: int,
+    end: int,
+    pointer: str | None,
+    metric: Metric,
+    service: str | None,
+    resource: Mapping[str, str],
+) -> None:
+    """Take the measurements of a data point; one that contradicts itself goes to quarantine."""
+    try:
         measures = list(_measures(point))
-    except (*_BROKEN, ValueError, OverflowError) as error:
+    except (ValueError, OverflowError) as error:
         rows.reject(start, end, f"no OTLP data point: {str(error)[:120]}")
         return
     labels = {**resource, **attribute_map(point.attributes)}

@@ -64,25 +64,7 @@ def read_span(rows: Rows, start: int, raw: bytes, pointer: str, emitter: Emitter
     except BROKEN as error:
         rows.reject(start, start + len(raw), f"no OTLP span: {str(error)[:120]}")
         return
-    status = status_code(span.status.code) if span.status else "unset"
-    begin, end = parse_nanos(span.start_time_unix_nano), parse_nanos(span.end_time_unix_nano)
-    trace_id, span_id = normal_id(span.trace_id), normal_id(span.span_id)
-    event = Event(
-        start=start,
-        end=start + len(raw),
-        kind=Kind.SPAN,
-        message=span.name,
-        attributes=_span_attributes(span, emitter, status),
-        stamp=begin,
-        end_ns=end.time_ns,
-        service=emitter.service,
-        host=emitter.host,
-        severity=Severity.ERROR if status == "error" else None,
-        trace_id=trace_id,
-        span_id=span_id,
-        parent_span_id=normal_id(span.parent_span_id),
-        pointer=pointer,
-    )
+    event = span_row(span, start, start + len(raw), pointer, emitter)
     rows.event(event)
     at = 0
     for index, inner in enumerate(span.events or ()):
@@ -92,29 +74,53 @@ def read_span(rows: Rows, start: int, raw: bytes, pointer: str, emitter: Emitter
         at += len(part)
 
 
+def span_row(span: Span, start: int, end: int, pointer: str | None, emitter: Emitter) -> Event:
+    """Give the row of a span; what happened during it has rows of its own."""
+    status = status_code(span.status.code) if span.status else "unset"
+    return Event(
+        start=start,
+        end=end,
+        kind=Kind.SPAN,
+        message=span.name,
+        attributes=_span_attributes(span, emitter, status),
+        stamp=parse_nanos(span.start_time_unix_nano),
+        end_ns=parse_nanos(span.end_time_unix_nano).time_ns,
+        service=emitter.service,
+        host=emitter.host,
+        severity=Severity.ERROR if status == "error" else None,
+        trace_id=normal_id(span.trace_id),
+        span_id=normal_id(span.span_id),
+        parent_span_id=normal_id(span.parent_span_id),
+        pointer=pointer,
+    )
+
+
 def _read_span_event(rows: Rows, start: int, raw: bytes, pointer: str, span: Event) -> None:
     try:
         inner = _SPAN_EVENT.decode(raw)
     except BROKEN as error:
         rows.reject(start, start + len(raw), f"no OTLP span event: {str(error)[:120]}")
         return
+    rows.event(span_event_row(inner, start, start + len(raw), pointer, span))
+
+
+def span_event_row(inner: SpanEvent, start: int, end: int, pointer: str | None, span: Event) -> Event:
+    """Give the row of something that happened during a span."""
     attributes = attribute_map(inner.attributes)
     detail = attributes.get("exception.message")
     name = inner.name or ""
-    rows.event(
-        Event(
-            start=start,
-            end=start + len(raw),
-            kind=Kind.SPAN_EVENT,
-            message=f"{name}: {detail}" if detail else name,
-            attributes=attributes,
-            stamp=parse_nanos(inner.time_unix_nano),
-            service=span.service,
-            host=span.host,
-            trace_id=span.trace_id,
-            span_id=span.span_id,
-            pointer=pointer,
-        )
+    return Event(
+        start=start,
+        end=end,
+        kind=Kind.SPAN_EVENT,
+        message=f"{name}: {detail}" if detail else name,
+        attributes=attributes,
+        stamp=parse_nanos(inner.time_unix_nano),
+        service=span.service,
+        host=span.host,
+        trace_id=span.trace_id,
+        span_id=span.span_id,
+        pointer=pointer,
     )
 
 
@@ -125,26 +131,29 @@ def read_log(rows: Rows, start: int, raw: bytes, pointer: str, emitter: Emitter)
     except BROKEN as error:
         rows.reject(start, start + len(raw), f"no OTLP log record: {str(error)[:120]}")
         return
+    rows.event(log_row(record, start, start + len(raw), pointer, emitter))
+
+
+def log_row(record: LogRecord, start: int, end: int, pointer: str | None, emitter: Emitter) -> Event:
+    """Give the row of a log record."""
     attributes = _log_attributes(record, emitter)
     stamp = _log_time(record, attributes)
     severity = severity_number(record.severity_number) or severity_of(record.severity_text)
     raw_severity = record.severity_text or (str(record.severity_number) if record.severity_number else None)
-    rows.event(
-        Event(
-            start=start,
-            end=start + len(raw),
-            kind=Kind.LOG,
-            message=_body(record),
-            attributes=attributes,
-            stamp=stamp,
-            service=emitter.service,
-            host=emitter.host,
-            severity=severity,
-            severity_raw=raw_severity,
-            trace_id=normal_id(record.trace_id),
-            span_id=normal_id(record.span_id),
-            pointer=pointer,
-        )
+    return Event(
+        start=start,
+        end=end,
+        kind=Kind.LOG,
+        message=_body(record),
+        attributes=attributes,
+        stamp=stamp,
+        service=emitter.service,
+        host=emitter.host,
+        severity=severity,
+        severity_raw=raw_severity,
+        trace_id=normal_id(record.trace_id),
+        span_id=normal_id(record.span_id),
+        pointer=pointer,
     )
 
 
@@ -161,9 +170,20 @@ def _span_attributes(span: Span, emitter: Emitter, status: str) -> dict[str, str
         attributes["status.message"] = span.status.message
     if span.trace_state:
         attributes["trace_state"] = span.trace_state
+    if span.flags:
+        attributes["flags"] = str(span.flags)
+    for key, count in (
+        ("dropped_attributes_count", span.dropped_attributes_count),
+        ("dropped_events_count", span.dropped_events_count),
+        ("dropped_links_count", span.dropped_links_count),
+    ):
+        if count:
+            attributes[key] = str(count)
     for index, link in enumerate(span.links or ()):
         attributes[f"link.{index}.trace_id"] = normal_id(link.trace_id) or ""
         attributes[f"link.{index}.span_id"] = normal_id(link.span_id) or ""
+        if link.trace_state:
+            attributes[f"link.{index}.trace_state"] = link.trace_state
         attributes.update(attribute_map(link.attributes, f"link.{index}."))
     return attributes
 
@@ -176,6 +196,10 @@ def _log_attributes(record: LogRecord, emitter: Emitter) -> dict[str, str]:
     attributes.update(attribute_map(record.attributes))
     if record.event_name:
         attributes["event.name"] = record.event_name
+    if record.flags:
+        attributes["flags"] = str(record.flags)
+    if record.dropped_attributes_count:
+        attributes["dropped_attributes_count"] = str(record.dropped_attributes_count)
     if record.observed_time_unix_nano:
         attributes["observed_time_unix_nano"] = str(record.observed_time_unix_nano)
     return attributes
@@ -186,7 +210,7 @@ def _log_time(record: LogRecord, attributes: dict[str, str]) -> Stamp:
     if stamp.time_ns is None:
         observed = parse_nanos(record.observed_time_unix_nano)
         if observed.time_ns is not None:
-            attributes["time_kind"] = "observed"
+            attributes["time.kind"] = "observed"
             return observed
     return stamp
 

@@ -80,9 +80,10 @@ class Request(msgspec.Struct, gc=False, rename="camel"):
 
 
 class Document(Request, gc=False, rename="camel"):
-    """A request, bare or in Tempo's wrapper."""
+    """A request, bare, in Tempo's wrapper (`trace`), or in that of Jaeger's API v3 (`result`)."""
 
     trace: Request | None = None
+    result: Request | None = None
 
 
 class Status(msgspec.Struct, gc=False, rename="camel"):
@@ -97,6 +98,7 @@ class Link(msgspec.Struct, gc=False, rename="camel"):
 
     trace_id: str | None = None
     span_id: str | None = None
+    trace_state: str | None = None
     attributes: list[KeyValue] | None = None
 
 
@@ -115,6 +117,10 @@ class Span(msgspec.Struct, gc=False, rename="camel"):
     events: Raws | None = None
     links: list[Link] | None = None
     trace_state: str | None = None
+    flags: int | None = None
+    dropped_attributes_count: int | None = None
+    dropped_events_count: int | None = None
+    dropped_links_count: int | None = None
 
 
 class SpanEvent(msgspec.Struct, gc=False, rename="camel"):
@@ -137,6 +143,8 @@ class LogRecord(msgspec.Struct, gc=False, rename="camel"):
     trace_id: str | None = None
     span_id: str | None = None
     event_name: str | None = None
+    flags: int | None = None
+    dropped_attributes_count: int | None = None
 
 
 class Points(msgspec.Struct, gc=False, rename="camel"):

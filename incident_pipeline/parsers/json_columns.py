@@ -1,0 +1,348 @@
+"""JSON lines whose objects look alike, read as columns: where each value stands, without decoding a line.
+
+A first line of a kind is decoded and shows a shape: stretches that are the same in every such line (keys,
+punctuation) and values between them. A line has the shape when all its fixed stretches stand where its
+quotes put them, byte for byte, so that its values lie where they lie in the first. What is certain that
+way is what a decoder would say; every other line is left to the row loop.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from incident_pipeline.parsers.columns import BACKSLASH, line_ranges
+from incident_pipeline.parsers.jsontext import NotJsonError, decode_json
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_MAX_SHAPES: Final = 64
+"""Kinds of lines that are looked for in a part; the rest is read line by line."""
+_MAX_LINE: Final = 65_536
+_MAX_DEPTH: Final = 16
+_BLOCK: Final = 2_048
+_MAX_FIXED: Final = 2_048
+_TOKEN: Final = re.compile(rb'"(?:[^"\\]|\\.)*"|[{}\[\]:,]|[ \t]+|[^\s{}\[\]:,"]+', re.DOTALL)
+_SCALAR: Final = re.compile(rb"-?(?:0|[1-9][0-9]{0,17})(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?|true|false")
+_SCALARS: Final = (
+    r"^(?:0|-?[1-9][0-9]{0,17}|-?(?:0|[1-9][0-9]{0,17})(?:\.[0-9]{1,64}(?:[eE][+-]?[0-9]{1,4})?|[eE][+-]?[0-9]{1,4})"
+    r"|true|false)$"
+)
+_QUOTE: Final = 34
+_SIMPLE: Final = np.isin(np.arange(256), list(b'"/nrt'))
+"""What may follow a backslash in lines that are read as columns: no doubled backslash, no code point."""
+
+
+class Value(NamedTuple):
+    """A value of a shape: its name (dotted), whether it is text, the stretch before it."""
+
+    name: str
+    is_text: bool
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Lines of one look: fixed stretches around values.
+
+    `fixed[i]` stands before value `i`, `fixed[-1]` behind the last. `quotes` counts the quotes in a line;
+    `opened[i]` is which of them stands before value `i`, -1 where it is no text.
+    """
+
+    values: tuple[Value, ...]
+    fixed: tuple[bytes, ...]
+    quotes: int
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of its values, in the order of the line."""
+        return tuple(value.name for value in self.values)
+
+
+class Matched(NamedTuple):
+    """The lines of one shape (numbers of lines), and where each of their values lies."""
+
+    shape: Shape
+    rows: NDArray[np.int64]
+    starts: list[NDArray[np.int64]]
+    ends: list[NDArray[np.int64]]
+
+
+class Lines:
+    """A part as lines, with the quotes that are not escaped."""
+
+    def __init__(self, data: bytes) -> None:
+        """Look over a part."""
+        self.data = data
+        self.buffer = np.frombuffer(data, np.uint8)
+        self.starts, self.ends = line_ranges(self.buffer)
+        quotes = np.flatnonzero(self.buffer == _QUOTE)
+        self.slashes = np.flatnonzero(self.buffer == BACKSLASH) if b"\\" in data else np.zeros(0, np.int64)
+        if len(self.slashes):
+            quotes = quotes[(quotes == 0) | (self.buffer[quotes - 1] != BACKSLASH)]
+        self.quotes = quotes
+        self.first_quote = np.searchsorted(quotes, self.starts)
+        self.counts = np.diff(np.append(self.first_quote, len(quotes)))
+        # Eight bytes at every place, so that fixed stretches are compared as numbers.
+        padded = np.frombuffer(data + bytes(_MAX_FIXED + 8), np.uint8)
+        self.words = np.ndarray((len(data) + _MAX_FIXED,), dtype="<u8", buffer=padded.data, strides=(1,))
+
+    def plain(self) -> NDArray[np.int64]:
+        """Give the lines that may be read as columns: one object each, in UTF-8, of bearable length."""
+        starts, ends = self.starts, self.ends
+        sizes = ends - starts
+        last = self.buffer[np.maximum(ends - 1, 0)]
+        heads = self.buffer[np.minimum(starts, len(self.buffer) - 1)]
+        fine = (sizes > 1) & (sizes < _MAX_LINE) & (heads == ord("{")) & (last == ord("}"))
+        fine &= (self.counts > 0) & (self.counts % 2 == 0)
+        if len(self.slashes):
+            meaning = self.buffer[np.minimum(self.slashes + 1, len(self.buffer) - 1)]
+            hard = self.slashes[~_SIMPLE[meaning]]
+            fine[np.searchsorted(self.ends, hard)[: len(hard)] % max(len(fine), 1)] = False
+        if not self.data.isascii():
+            fine &= _is_utf8(self.data, starts, ends)
+        return np.flatnonzero(fine)
+
+
+def match_shapes(lines: Lines, known: list[Shape]) -> tuple[list[Matched], NDArray[np.int64]]:
+    """Sort lines by shape; give the groups, and the lines that have none. `known` shapes grow."""
+    left = lines.plain()
+    found: list[Matched] = []
+    for shape in known:
+        left = _take(lines, shape, left, found)
+    hopeless: list[int] = []
+    for _ in range(_MAX_SHAPES):
+        if not len(left):
+            break
+        first = int(left[0])
+        shape = shape_of(lines.data[lines.starts[first] : lines.ends[first]])
+        rest = _take(lines, shape, left, found) if shape is not None else left
+        if len(rest) == len(left):
+            hopeless.append(first)
+            left = left[1:]
+            continue
+        assert shape is not None  # noqa: S101 - something was taken
+        if len(known) < _MAX_SHAPES:
+            known.append(shape)
+        left = rest
+    return found, np.concatenate([np.array(hopeless, np.int64), left])
+
+
+def _take(lines: Lines, shape: Shape, left: NDArray[np.int64], found: list[Matched]) -> NDArray[np.int64]:
+    """Move the lines of a shape from `left` to `found`."""
+    having = lines.counts[left] == shape.quotes
+    if not having.any():
+        return left
+    rows = left[having]
+    # Block by block, since each fixed stretch is a walk over the lines: a block stays in the cache.
+    blocks = [_places(lines, shape, rows[at : at + _BLOCK]) for at in range(0, len(rows), _BLOCK)]
+    fits = np.concatenate([block[0] for block in blocks])
+    if not fits.any():
+        return left
+    starts = [np.concatenate(parts) for parts in zip(*(block[1] for block in blocks), strict=True)]
+    ends = [np.concatenate(parts) for parts in zip(*(block[2] for block in blocks), strict=True)]
+    if not fits.all():
+        starts, ends = [one[fits] for one in starts], [one[fits] for one in ends]
+    found.append(Matched(shape, rows[fits], starts, ends))
+    having[having] = fits
+    return left[~having]
+
+
+def _places(
+    lines: Lines, shape: Shape, rows: NDArray[np.int64]
+) -> tuple[NDArray[np.bool_], list[NDArray[np.int64]], list[NDArray[np.int64]]]:
+    """Say which of the lines have a shape, and where its values would lie in each."""
+    first = lines.first_quote[rows]
+    fits = np.ones(len(rows), bool)
+    starts: list[NDArray[np.int64]] = []
+    ends: list[NDArray[np.int64]] = []
+    quote = 0
+    at = lines.starts[rows]
+    for value, fixed in zip(shape.values, shape.fixed, strict=False):
+        fits &= _equal(lines, at, fixed)
+        begin = at + len(fixed)
+        # A value that is text ends at the next quote, any other before the stretch with the next quote.
+        quote += fixed.count(b'"')
+        starts.append(begin)
+        index = len(starts)
+        following = shape.fixed[index]
+        if value.is_text:
+            fits &= lines.quotes[first + quote - 1] == begin - 1
+            end = lines.quotes[first + quote]
+        elif b'"' in following:
+            end = lines.quotes[first + quote] - following.index(b'"')
+        else:
+            end = lines.ends[rows] - len(following)
+        fits &= end >= begin if value.is_text else end > begin
+        ends.append(end)
+        at = end
+    fits &= _equal(lines, at, shape.fixed[-1]) & (at + len(shape.fixed[-1]) == lines.ends[rows])
+    for index, value in enumerate(shape.values):
+        if not value.is_text and fits.any():
+            fits &= _are_scalars(lines, starts[index], ends[index], fits)
+    return fits, starts, ends
+
+
+def _equal(lines: Lines, at: NDArray[np.int64], fixed: bytes) -> NDArray[np.bool_]:
+    """Say where the bytes `fixed` stand at these places."""
+    equal: NDArray[np.bool_] | None = None
+    for offset in range(0, len(fixed), 8):
+        # The last word overlaps the one before rather than being cut, where there is one before.
+        offset = min(offset, max(len(fixed) - 8, 0))  # noqa: PLW2901 - bytes of a word
+        piece = fixed[offset : offset + 8]
+        words = lines.words[at + offset if offset else at]
+        if len(piece) < 8:  # noqa: PLR2004 - bytes of a word
+            words &= np.uint64((1 << (8 * len(piece))) - 1)
+        same = words == np.uint64(int.from_bytes(piece, "little"))
+        equal = same if equal is None else equal & same
+    return np.ones(len(at), bool) if equal is None else equal
+
+
+def _are_scalars(
+    lines: Lines, starts: NDArray[np.int64], ends: NDArray[np.int64], fits: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
+    """Say which stretches are numbers, true or false, in the one way that JSON has for them."""
+    sizes = ends - starts
+    good = fits & (sizes <= _LONGEST)
+    rows = np.flatnonzero(good)
+    if not len(rows):
+        return good
+    widest = int(sizes[rows].max())
+    limit = len(lines.buffer)
+    at = starts[rows][:, None] + np.arange(widest)
+    inside = np.arange(widest) < sizes[rows][:, None]
+    window = lines.buffer[np.minimum(at, limit - 1)]
+    digits = (window >= 48) & (window <= 57)  # noqa: PLR2004 - the digits
+    dots = (window == ord(".")) & inside
+    count = dots.sum(axis=1)
+    whole = np.where(count > 0, dots.argmax(axis=1), sizes[rows])
+    fraction_digits = sizes[rows] - whole - 1
+    leading = (window[:, 0] != 48) | (whole == 1)  # noqa: PLR2004 - zero
+    simple = (digits | dots | ~inside).all(axis=1) & (count <= 1) & leading & (whole >= 1) & (whole <= 18)  # noqa: PLR2004 - 64 bits
+    simple &= (count == 0) | (fraction_digits >= 1)
+    odd = rows[~simple]
+    if len(odd):
+        texts = pa.array([lines.data[a:b] for a, b in zip(starts[odd], ends[odd], strict=True)], pa.binary())
+        good[odd] = pc.match_substring_regex(texts, _SCALARS).to_numpy(zero_copy_only=False)
+    return good
+
+
+_LONGEST: Final = 40
+
+
+def shape_of(line: bytes) -> Shape | None:
+    """Work out the shape of a line; None where it holds what is not read as columns."""
+    try:
+        value = decode_json(line)
+    except NotJsonError:
+        return None
+    if not isinstance(value, dict):
+        return None
+    reader = _ShapeReader(line)
+    if not reader.object("", 0) or reader.at != len(line):
+        return None
+    names = [name for name, _, _, _ in reader.found]
+    if not names or len(set(names)) < len(names):
+        return None
+    fixed, at = [], 0
+    for _, start, end, _ in reader.found:
+        fixed.append(line[at:start])
+        at = end
+    fixed.append(line[at:])
+    values = tuple(Value(name, is_text) for name, _, _, is_text in reader.found)
+    if any(BACKSLASH in piece or len(piece) > _MAX_FIXED for piece in fixed):
+        return None
+    return Shape(values, tuple(fixed), sum(piece.count(b'"') for piece in fixed))
+
+
+class _ShapeReader:
+    """Reads an object whose values are text, numbers, true, false, null, and objects of such."""
+
+    def __init__(self, line: bytes) -> None:
+        self.line = line
+        self.at = 0
+        self.found: list[tuple[str, int, int, bool]] = []
+        self.keys: set[str] = set()
+
+    def _next(self) -> re.Match[bytes] | None:
+        while (match := _TOKEN.match(self.line, self.at)) is not None:
+            self.at = match.end()
+            if match[0][:1] not in (b" ", b"\t"):
+                return match
+        return None
+
+    def object(self, prefix: str, depth: int) -> bool:
+        """Read an object; False where it holds something else."""
+        token = self._next()
+        if token is None or token[0] != b"{" or depth > _MAX_DEPTH:
+            return False
+        while (key := self._next()) is not None and key[0][:1] == b'"':
+            name = prefix + str(json.loads(key[0])) if b"\\" not in key[0] else None
+            colon = self._next()
+            if name is None or name in self.keys or colon is None or colon[0] != b":":
+                return False
+            self.keys.add(name)
+            if not self._value(name, depth):
+                return False
+            comma = self._next()
+            if comma is None or comma[0] not in (b",", b"}"):
+                return False
+            if comma[0] == b"}":
+                return True
+        return False
+
+    def _value(self, name: str, depth: int) -> bool:
+        before = self.at
+        token = self._next()
+        if token is None:
+            return False
+        text = token[0]
+        if text[:1] == b'"':
+            self.found.append((name, token.start() + 1, token.end() - 1, True))
+            return True
+        if text == b"{":
+            self.at = before
+            return self.object(name + ".", depth + 1)
+        if text == b"null":
+            return True
+        if _SCALAR.fullmatch(text):
+            self.found.append((name, token.start(), token.end(), False))
+            return True
+        return False
+
+
+def _is_utf8(data: bytes, starts: NDArray[np.int64], ends: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Say which lines are UTF-8."""
+    good = np.ones(len(starts), bool)
+    at = 0
+    while at < len(data):
+        try:
+            data[at:].decode() if at else data.decode()
+        except UnicodeDecodeError as error:
+            row = int(np.searchsorted(ends, at + error.start, side="left"))
+            row = min(row, len(starts) - 1)
+            good[row] = False
+            at = int(ends[row]) + 1
+            if (~good).sum() > _MAX_SHAPES:
+                good[row:] = False
+                return good
+        else:
+            return good
+    return good
+
+
+def unescape(column: pa.Array) -> pa.Array:
+    """Give a column of JSON texts, as they stand between their quotes, with simple escapes resolved."""
+    has = pc.fill_null(pc.match_substring(column, "\\"), False)  # noqa: FBT003 - Arrow's own
+    if not pc.any(has).as_py():
+        return column
+    plain = column.filter(has)
+    for text, meaning in (('\\"', '"'), ("\\n", "\n"), ("\\t", "\t"), ("\\r", "\r"), ("\\/", "/")):
+        plain = pc.replace_substring(plain, text, meaning)
+    return pc.replace_with_mask(column, has, plain)
