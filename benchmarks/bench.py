@@ -104,6 +104,13 @@ def parse(prepared: Prepared) -> None:
               f"{times:.1f} x a bare orjson loop ({theirs:.3f})")  # fmt: skip
 
 
+def readers(_: Prepared) -> None:
+    """Compare parsing a million records with other readers of the same bytes, and its memory at 1 and 3 GB."""
+    command = [sys.executable, str(Path(__file__).parent / "parsing.py")]
+    print(f"  {' '.join(command[1:])}")
+    subprocess.run(command, cwd=PROJECT, check=True)
+
+
 def hashing(prepared: Prepared) -> None:
     """Compare storing into the vault with hashing alone (hashlib.file_digest over the same file)."""
     with tempfile.TemporaryDirectory(dir=prepared.workspace.store) as name:
@@ -162,6 +169,7 @@ def hostile(_: Prepared) -> None:
 SECTIONS: dict[str, Callable[[Prepared], None]] = {
     "chain": chain,
     "parse": parse,
+    "readers": readers,
     "hash": hashing,
     "search": searching,
     "redaction": redaction,

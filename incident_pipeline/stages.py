@@ -22,7 +22,7 @@ from incident_pipeline.export import write_derivation
 from incident_pipeline.ingest import open_bundle
 from incident_pipeline.model.artifact import Problem, SealedEvidence
 from incident_pipeline.model.hypothesis import Hypotheses
-from incident_pipeline.parsers import ParquetSink, parse_sealed_into
+from incident_pipeline.parsers import ParquetSink, Reading, digest_of, parse_sealed_into
 from incident_pipeline.parsers.table import read_table, write_table
 from incident_pipeline.postmortem import assemble, render_html, render_markdown
 from incident_pipeline.progress import report as say
@@ -163,10 +163,10 @@ def parse_events(workspace: Workspace, key: str) -> StageReport:
     """Parse the sealed artifacts into the event table: `parsed_events`."""
     say(key, "parsed_events", "")
     folder = workspace.folder(key)
-    evidence = sealed(folder)
     reader = _reader(workspace, folder, "parsed_events")
+    own = workspace.own_formats()
     with ParquetSink(folder) as sink:
-        report = parse_sealed_into(sink, reader, evidence.artifacts)
+        report = parse_sealed_into(sink, reader, sealed(folder).artifacts, Reading(formats=own))
     write_json(folder.parse_report, report)
     write_table(folder.templates, mine_templates(read_table(folder.events, MINED)))
     counts = {
@@ -184,7 +184,7 @@ def parse_events(workspace: Workspace, key: str) -> StageReport:
         facts={
             "events_sha256": file_sha256(folder.events),
             "samples_sha256": file_sha256(folder.samples),
-            **_derived(workspace, key, "parsed_events"),
+            **_derived(workspace, key, "parsed_events", formats_sha256=digest_of(own)),
         },
         problems=report.problems,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from incident_pipeline.parsers.artifact import ParsedArtifact, Reading, parse_artifact
 from incident_pipeline.parsers.bundle import ParsedTables, parse_sealed, parse_sealed_into, write_tables
 from incident_pipeline.parsers.files import parse_cases, parse_files, parse_into_folder
+from incident_pipeline.parsers.own_format import digest_of, load_formats
 from incident_pipeline.parsers.registry import all_formats, known_formats
 from incident_pipeline.parsers.sink import MemorySink, ParquetSink
 from incident_pipeline.parsers.source import Assume, Source
@@ -22,7 +23,9 @@ __all__ = [
     "Reading",
     "Source",
     "all_formats",
+    "digest_of",
     "known_formats",
+    "load_formats",
     "parse_artifact",
     "parse_cases",
     "parse_files",

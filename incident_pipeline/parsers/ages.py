@@ -36,7 +36,7 @@ class Repeated(NamedTuple):
     """An age with how often something came up, and since when: `44m (x9 over 60m)`."""
 
     age: str
-    count: str | None
+    times: str | None
     over: str | None
 
 

@@ -9,11 +9,21 @@ from incident_pipeline.errors import ConfigError
 from incident_pipeline.model.artifact import Problem
 from incident_pipeline.model.report import ArtifactReport
 from incident_pipeline.parsers.clock import Clock
-from incident_pipeline.parsers.detect import SAMPLE_BYTES, Choice, Sample, by_name, choose, holds_nothing
+from incident_pipeline.parsers.detect import (
+    SAMPLE_BYTES,
+    Choice,
+    Sample,
+    banner_of,
+    by_name,
+    choose,
+    holds_nothing,
+)
+from incident_pipeline.parsers.encodings import BROKEN_NOTE, as_utf8
 from incident_pipeline.parsers.jsontext import lines
 from incident_pipeline.parsers.parts import parse_part
 from incident_pipeline.parsers.registry import all_formats, known_formats
 from incident_pipeline.parsers.rows import Rows
+from incident_pipeline.parsers.second import SecondReading
 from incident_pipeline.parsers.sink import MemorySink
 from incident_pipeline.parsers.source import Assume
 from incident_pipeline.parsers.stream import PART_BYTES, Stream, how_to_cut
@@ -25,6 +35,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from incident_pipeline.parsers.format import Format
+    from incident_pipeline.parsers.part import Part
     from incident_pipeline.parsers.sink import Sink
     from incident_pipeline.parsers.source import Source
     from incident_pipeline.parsers.timestamps import Zone
@@ -32,6 +43,12 @@ if TYPE_CHECKING:
 NOTHING_ASSUMED: Final = Assume()
 EMPTY: Final = "empty"
 """The format of an artifact that holds nothing and was not given another: null means not understood."""
+
+
+MIXED: Final = "mixed"
+"""The format of an artifact of which no format is the main one, but lines are of known formats."""
+_AGAIN: Final = 64 * 1024**2
+"""A part longer than this is one document, and what is broken in it is not read a second time."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +70,15 @@ class Reading:
     pin: str | None = None
     assume: Assume = NOTHING_ASSUMED
     part_bytes: int = PART_BYTES
+    formats: tuple[Format, ...] = ()
+    """The user's own formats, beside the built-in ones."""
+
+    @property
+    def all_formats(self) -> tuple[Format, ...]:
+        """All formats, the special before the general; a user's own comes first among equals."""
+        if not self.formats:
+            return all_formats()
+        return tuple(sorted((*self.formats, *all_formats()), key=lambda item: item.generality))
 
 
 def parse_artifact(
@@ -62,12 +88,18 @@ def parse_artifact(
     pin: str | None = None,
     assume: Assume = NOTHING_ASSUMED,
     part_bytes: int = PART_BYTES,
+    formats: tuple[Format, ...] = (),
 ) -> ParsedArtifact:
     """Parse a decoded stream that is in memory (errors as `parse_stream`)."""
     sink = MemorySink()
-    report, problems = parse_stream((data,), source, sink, Reading(pin, assume, part_bytes))
+    report, problems = parse_stream((data,), source, sink, Reading(pin, assume, part_bytes, formats))
     return ParsedArtifact(
-        *(sink.table(name) for name in ("events", "samples", "series", "quarantine")), report, problems
+        sink.table("events"),
+        sink.table("samples"),
+        sink.table("series"),
+        sink.table("quarantine"),
+        report,
+        problems,
     )
 
 
@@ -92,15 +124,19 @@ def parse_stream(
     head = stream.peek(SAMPLE_BYTES + 1)
     if holds_nothing(head):
         return _nothing(rows, stream, name)
-    choice = choose(Sample.of(head, source.type), all_formats(), name)
-    for text in choice.notes:
+    choice = _choose(rows, stream, reading, name)
+    for text in (*stream.notes, *choice.notes):
         rows.assume(text)
-    if choice.parser is None:
-        problems: tuple[Problem, ...] = (_unknown(rows, stream, reading.part_bytes),)
-    else:
-        problems = ()
-        _parse(rows, stream, choice.parser, reading.part_bytes)
-    return _finish(rows, stream, choice), problems
+    if choice.parser is None and b"\0" in stream.peek(SAMPLE_BYTES)[:SAMPLE_BYTES]:
+        stream.skip()
+        rows.reject(0, stream.size, "binary data that no parser takes")
+        return _finish(rows, stream, choice), (_unknown(rows),)
+    others = _parse(rows, stream, choice.parser, reading)
+    if others:
+        told = ", ".join(f"{name} ({count:,})" for name, count in others.items())
+        rows.assume(f"records of other formats in the same stream: {told}")
+    problems = () if choice.parser is not None else (_unknown(rows),)
+    return _finish(rows, stream, choice, name=MIXED if others else None), problems
 
 
 def unreadable(
@@ -113,12 +149,50 @@ def unreadable(
     return _finish(rows, Stream(()), Choice(None, 0.0)), (problem,)
 
 
-def _parse(rows: Rows, stream: Stream, parser: Format, part_bytes: int) -> None:
-    begins_record = how_to_cut(stream, parser)
-    parts = [stream.rest()] if begins_record is None else stream.parts(part_bytes, begins_record)
-    for part in parts:
-        parse_part(parser, part, rows)
+def _parse(rows: Rows, stream: Stream, parser: Format | None, reading: Reading) -> dict[str, int]:
+    """Parse a stream part by part; give how many records of other formats it held, by format."""
+    # An operator's word on the format leaves nothing to others.
+    second = SecondReading(rows, reading.all_formats if reading.pin is None else (), parser)
+    begins_record = bool if parser is None else how_to_cut(stream, parser)
+    parts = (stream.rest(),) if begins_record is None else stream.parts(reading.part_bytes, begins_record)
+    for whole in parts:
+        part, is_recoded = (whole, False) if parser is not None and parser.binary else as_utf8(whole)
+        if is_recoded:
+            rows.assume(BROKEN_NOTE)
+        if parser is not None and (parser.splitting == "whole" or len(part.data) > _AGAIN):
+            parse_part(parser, part, rows)
+        else:
+            with rows.aside() as held:
+                if parser is None:
+                    _reject_lines(rows, part, "no parser takes this format")
+                else:
+                    parse_part(parser, part, rows)
+                second.read(part, held)
         rows.flush()
+    second.finish()
+    return second.counts
+
+
+def _reject_lines(rows: Rows, part: Part, reason: str) -> None:
+    rows.begin(part)
+    for start, end in lines(part.data):
+        rows.reject(start, end, reason)
+
+
+def _choose(rows: Rows, stream: Stream, reading: Reading, name: str | None) -> Choice:
+    """Choose the parser; lines that a tool wrote before a JSON document are passed over first."""
+    head = stream.peek(SAMPLE_BYTES + 1)
+    choice = choose(Sample.of(head, rows.source.type), reading.all_formats, name)
+    banner = banner_of(head)
+    if not banner:
+        return choice
+    after = choose(Sample.of(head[banner:], rows.source.type), reading.all_formats, name)
+    is_better = after.parser is not None and (choice.pinned or after.score > choice.score)
+    if not is_better or after.parser is None or after.parser.splitting not in ("json", "whole"):
+        return choice
+    _reject_lines(rows, stream.take(banner), "text before the first document")
+    rows.flush()
+    return after
 
 
 def _zone(source: Source, assume: Assume) -> tuple[Zone | None, str | None]:
@@ -134,7 +208,9 @@ def _zone(source: Source, assume: Assume) -> tuple[Zone | None, str | None]:
 def _clock(source: Source, assume: Assume, zone: Zone | None) -> Clock:
     """Give what lines without a year take theirs from: the year given, else the day of collection."""
     latest = parse_time(source.collected_at).time_ns if source.collected_at else None
-    return Clock(zone, assume.year, latest)
+    clock = Clock(zone, assume.year, latest)
+    clock.date_order = assume.date_order
+    return clock
 
 
 def _anchor(assume: Assume) -> int | None:
@@ -163,43 +239,38 @@ def _nothing(rows: Rows, stream: Stream, name: str | None) -> tuple[ArtifactRepo
         advice="If it should, run the query or the export again.",
     )
     choice = Choice(named[0] if len(named) == 1 else None, 0.0, pinned=len(named) == 1)
-    return _finish(rows, stream, choice, empty=True), (problem,)
+    return _finish(rows, stream, choice, name=EMPTY), (problem,)
 
 
-def _unknown(rows: Rows, stream: Stream, part_bytes: int) -> Problem:
-    if b"\0" in stream.peek(SAMPLE_BYTES)[:SAMPLE_BYTES]:
-        stream.skip()
-        rows.reject(0, stream.taken, "binary data that no parser takes")
-    else:
-        for part in stream.parts(part_bytes, bool):
-            rows.begin(part)
-            for start, end in lines(part.data):
-                rows.reject(start, end, "no parser takes this format")
-            rows.flush()
+def _unknown(rows: Rows) -> Problem:
     return Problem(
         kind="malformed",
         uri=rows.source.uri,
-        detail="No parser takes this format; every line went to quarantine.",
+        detail="No parser takes this format; "
+        + ("lines that are of no known format" if rows.handed_over > rows.rejects_count else "every line")
+        + " went to quarantine.",
         advice="Name its format as `format` in incident.json (or with --format). Known: "
         + ", ".join(known_formats())
         + ".",
     )
 
 
-def _finish(rows: Rows, stream: Stream, choice: Choice, *, empty: bool = False) -> ArtifactReport:
+def _finish(rows: Rows, stream: Stream, choice: Choice, *, name: str | None = None) -> ArtifactReport:
     rows.finish()
+    for text in rows.clock.notes:
+        rows.assume(text)
     source = rows.source
     return ArtifactReport(
         artifact_sha256=source.sha256,
         artifact_uri=source.uri,
         type=source.type,
         role=source.role,
-        format=choice.parser.id if choice.parser is not None else EMPTY if empty else None,
+        format=choice.parser.id if choice.parser is not None else name,
         score=choice.score,
         runner_up=choice.runner_up,
         runner_up_score=choice.runner_up_score,
         pinned=choice.pinned,
-        bytes_decoded=stream.taken,
+        bytes_decoded=stream.size,
         encoding=source.encoding,
         lines=stream.newlines + (stream.last not in (b"\n", b"")),
         events=rows.events_count,

@@ -43,8 +43,9 @@ class ParsedTables:
     @classmethod
     def of(cls, sink: MemorySink, report: ParseReport) -> ParsedTables:
         """Put together what a parse left in memory and its report."""
-        tables = (sink.table(name) for name in ("events", "samples", "series", "quarantine"))
-        return cls(*tables, report, report.problems)
+        events, samples = sink.table("events"), sink.table("samples")
+        series, quarantine = sink.table("series"), sink.table("quarantine")
+        return cls(events, samples, series, quarantine, report, report.problems)
 
 
 def parse_sealed(

@@ -13,16 +13,22 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from incident_pipeline.model.event import TimeBasis
-from incident_pipeline.parsers.timestamps import SECOND, Stamp, civil_stamp, parse_epoch, year_of
+from incident_pipeline.parsers.timestamps import SECOND, Stamp, civil_stamp, fold_at, parse_epoch, year_of
 
 if TYPE_CHECKING:
     import re
 
-    from incident_pipeline.parsers.timestamps import Zone
+    from incident_pipeline.parsers.timestamps import DateOrder, Zone
 
 _NAMES: Final = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 MONTHS: Final = {name: number for number, name in enumerate(_NAMES, 1)}
 _HALF_DAY: Final = 12
+_ASSUMED: Final = (TimeBasis.ASSUMED_ZONE, TimeBasis.ASSUMED_ZONE_AND_YEAR)
+_QUARTER_NS: Final = 900 * SECOND
+"""Zones change at quarters of an hour."""
+_STEP_NS: Final = 1800 * SECOND
+_SILENCE: Final = 2
+"""A fall by so many months is no disorder."""
 _TURN: Final = 10
 """Months that a line falls or rises by at the turn of a year."""
 _PIVOT: Final = 70
@@ -49,11 +55,50 @@ class Clock:
     ) -> None:
         """Take the zone of times without one, the year of the first line, and the time of collection."""
         self.zone = zone
+        self._first_year = year
         self._year = year
         self._latest_ns = latest_ns
         self._month: int | None = None
         self._turned = False
+        self.notes: dict[str, None] = {}
+        """What the clock had to assume that no single row tells."""
+        self.date_order: DateOrder | None = None
+        self._last_ns: int | None = None
+        self._folded = False
+        self._folds: dict[int, int] = {}
         self._years: dict[tuple[int, int], int] = {}
+
+    @property
+    def is_stateful(self) -> bool:
+        """Whether a time hangs on those before it: years are counted from the one given."""
+        return self._year is not None
+
+    def fresh(self) -> Clock:
+        """Give a clock that knows what this one was told, and has seen no line yet."""
+        clock = Clock(self.zone, self._first_year, self._latest_ns)
+        clock.date_order, clock.notes = self.date_order, self.notes
+        return clock
+
+    def fold(self, stamp: Stamp) -> tuple[Stamp, bool]:
+        """Give a time without a zone as it is, or an hour later where clocks were put back before it.
+
+        When summer time ends an hour comes twice. A line of that hour that lies half an hour and more
+        before the line before it is of the second time, and so are those after it, until the hour is over.
+        """
+        time_ns = stamp.time_ns
+        if time_ns is None or stamp.basis not in _ASSUMED or self.zone is None or isinstance(self.zone, int):
+            return stamp, False
+        hour = time_ns // _QUARTER_NS
+        shift = self._folds.get(hour)
+        if shift is None:
+            shift = self._folds[hour] = fold_at(time_ns, self.zone)
+        if not shift:
+            self._last_ns, self._folded = time_ns, False
+            return stamp, False
+        if self._last_ns is not None and self._last_ns - time_ns >= _STEP_NS:
+            self._folded = True
+        self._last_ns = time_ns
+        return (stamp._replace(time_ns=time_ns + shift), True) if self._folded else (stamp, False)
 
     def stamp(self, match: re.Match[str], raw: str | None = None) -> Stamp:
         """Give the time that a match's named groups tell; its time is None when there is no such time.
@@ -94,6 +139,11 @@ class Clock:
             elif self._turned and self._month is not None and month - self._month >= _TURN:
                 # Late lines of December after the first of January: the year before, for them only.
                 return self._year - 1
+            elif self._month is not None and self._month - month >= _SILENCE:
+                self.notes.setdefault(
+                    "the months of the log fall back by less than a turn of the year: the year was not "
+                    "raised, though it may have been silent over the new year"
+                )
             self._month = month
             return self._year
         if self._latest_ns is None:

@@ -51,12 +51,12 @@ class Bulk:
 
 def line_ranges(buffer: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Give where the lines of a part begin and end, without their line ends (LF or CR LF)."""
-    newlines = np.flatnonzero(buffer == 10)  # noqa: PLR2004 - LF
+    newlines = np.flatnonzero(buffer == 10)  # noqa: PLR2004 - LF and CR
     ends = newlines if len(newlines) and newlines[-1] == len(buffer) - 1 else np.append(newlines, len(buffer))
     starts = np.empty_like(ends)
     starts[:1] = 0
     starts[1:] = ends[:-1] + 1
-    ends = ends - ((buffer[np.maximum(ends - 1, 0)] == 13) & (ends > starts))  # noqa: PLR2004 - CR
+    ends = ends - ((buffer[np.maximum(ends - 1, 0)] == 13) & (ends > starts))  # noqa: PLR2004 - LF and CR
     return starts, ends
 
 
@@ -105,3 +105,23 @@ def map_column(counts: NDArray[np.int64], keys: pa.Array, values: pa.Array) -> p
 def constant(value: str | None, count: int) -> pa.Array:
     """Give a column of one text."""
     return pa.nulls(count, pa.string()) if value is None else pa.repeat(pa.scalar(value, pa.string()), count)
+
+
+def truths(column: pa.Array) -> NDArray[np.bool_]:
+    """Give a column of truths; null counts as false."""
+    return np.asarray(pc.fill_null(column, False), bool)
+
+
+def strays(column: pa.Array, allowed: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Say which texts hold other bytes than these (a table of 256)."""
+    data, offsets = bytes_of(column)
+    odd = np.zeros(len(column), bool)
+    places = np.flatnonzero(~allowed[data[offsets[0] : offsets[-1]]])
+    if len(places):
+        odd[np.searchsorted(offsets, places + offsets[0], side="right") - 1] = True
+    return odd
+
+
+def sizes(column: pa.Array) -> NDArray[np.int64]:
+    """Give the bytes of each text; null has none."""
+    return np.diff(bytes_of(column)[1]).astype(np.int64)

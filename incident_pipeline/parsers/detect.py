@@ -33,6 +33,9 @@ SAMPLE_BYTES: Final = 65_536
 MIN_SCORE: Final = 0.2
 """Below this nothing is recognised."""
 _MAX_RECORDS: Final = 64
+_MAX_BANNER: Final = 8
+"""A tool says no more than this many lines before its answer."""
+_OPENS: Final = re.compile(rb'\{\s*"|\[\s*\{')
 _NOTHING: Final = (b"", b"[]", b"{}", b"null")
 
 
@@ -174,6 +177,21 @@ def by_name(parsers: Sequence[Format], name: str | None) -> list[Format]:
     wanted = name.strip().lower().replace("-", "_")
     exact = [parser for parser in parsers if wanted == parser.id or wanted in parser.aliases]
     return exact or [parser for parser in parsers if wanted == parser.id.partition("_")[0]]
+
+
+def banner_of(head: bytes) -> int:
+    """Give where the first JSON document begins behind a few lines that a tool wrote; 0 when there are none.
+
+    Only a document that spans lines counts: JSON lines begin records of their own.
+    """
+    for number, (start, end) in enumerate(islice(lines(head), _MAX_BANNER + 1)):
+        line = head[start:end]
+        if line[:1] not in (b"{", b"["):
+            continue
+        if number == 0 or is_json(line) or not _OPENS.match(head, start):
+            return 0
+        return head.rfind(b"\n", 0, start) + 1
+    return 0
 
 
 def holds_nothing(data: bytes) -> bool:

@@ -6,9 +6,9 @@ import hashlib
 import os
 import tempfile
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, BinaryIO, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 from pydantic import StringConstraints, ValidationError
 
@@ -34,8 +34,10 @@ from incident_pipeline.serialise import file_sha256, write_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from io import BufferedReader
 
     from incident_pipeline.model.report import ArtifactReport, ParseReport
+    from incident_pipeline.parsers.format import Format
     from incident_pipeline.parsers.sink import Sink
 
 _ZIP_MAGIC: Final = b"PK\x03\x04"
@@ -74,8 +76,10 @@ def parse_files_into(sink: Sink, paths: Iterable[Path], reading: Reading) -> Par
     return report.model_copy(update={"problems": (*report.problems, *extra)})
 
 
-def parse_cases(cases_jsonl: Path, out: Path) -> tuple[Problem, ...]:
+def parse_cases(cases_jsonl: Path, out: Path, formats: tuple[Format, ...] = ()) -> tuple[Problem, ...]:
     """Parse many sets of files, one per line of `cases_jsonl`, each into the folder `out/<case>`.
+
+    `formats` are the user's own, beside the built-in ones.
 
     A file that is missing or unreadable costs its own case that file only. Gives what went wrong.
 
@@ -90,7 +94,7 @@ def parse_cases(cases_jsonl: Path, out: Path) -> tuple[Problem, ...]:
         try:
             if case.assumed.tz is not None:
                 parse_zone(case.assumed.tz)
-            report = parse_into_folder(ResultsFolder(out / case.case), case.files, case.reading)
+            report = parse_into_folder(ResultsFolder(out / case.case), case.files, replace(case.reading, formats=formats))
         except ConfigError as error:
             problems.append(_problem("malformed", place, error))
             continue
@@ -138,7 +142,7 @@ def _parse_one(sink: Sink, file: _File, reading: Reading) -> tuple[ArtifactRepor
         return done
 
 
-def _state_of(file: BinaryIO) -> tuple[int, int, int]:
+def _state_of(file: BufferedReader) -> tuple[int, int, int]:
     """Give what changes when a file is written to: which it is, its size, its time of change."""
     known = os.fstat(file.fileno())
     return known.st_ino, known.st_size, known.st_mtime_ns
@@ -223,7 +227,7 @@ def _read(path: Path) -> bytes:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[BinaryIO]:
+def _opened(path: Path) -> Iterator[BufferedReader]:
     try:
         with path.open("rb") as file:
             yield file

@@ -45,6 +45,11 @@ class Format(ABC):
     splitting: ClassVar[Splitting] = "whole"
     binary: ClassVar[bool] = False
     """Whether it is no text: NUL bytes may stand in it, and lines mean nothing."""
+    stands_alone: ClassVar[bool] = False
+    """Whether one line of it can be told and read without what stands before it in the stream (a header,
+    a list's beginning): only then its lines are looked for in streams of other formats."""
+    joins_indented: ClassVar[bool] = False
+    """Whether an indented line that nobody takes goes on with its record, read in such a stream."""
 
     @abstractmethod
     def score(self, sample: Sample) -> float:
@@ -53,6 +58,10 @@ class Format(ABC):
         Scale: 0.9 and more for a structure that nothing else has, about 0.6 for the shape of a family,
         below 0.4 for last resorts.
         """
+
+    def takes(self, line: Sample) -> float:
+        """Say how sure it is that one line, seen alone in a stream of another format, is of this format."""
+        return self.score(line)
 
     @abstractmethod
     def parse(self, data: bytes, rows: Rows) -> None:

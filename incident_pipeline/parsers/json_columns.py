@@ -21,6 +21,8 @@ from incident_pipeline.parsers.columns import BACKSLASH, line_ranges
 from incident_pipeline.parsers.jsontext import NotJsonError, decode_json
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
 _MAX_SHAPES: Final = 64
@@ -77,18 +79,25 @@ class Matched(NamedTuple):
 class Lines:
     """A part as lines, with the quotes that are not escaped."""
 
-    def __init__(self, data: bytes) -> None:
-        """Look over a part."""
+    def __init__(
+        self, data: bytes, ranges: tuple[NDArray[np.int64], NDArray[np.int64]] | None = None
+    ) -> None:
+        """Look over a part; `ranges` are the objects in it, in order, where they are not its lines."""
         self.data = data
         self.buffer = np.frombuffer(data, np.uint8)
-        self.starts, self.ends = line_ranges(self.buffer)
+        self.starts, self.ends = line_ranges(self.buffer) if ranges is None else ranges
         quotes = np.flatnonzero(self.buffer == _QUOTE)
         self.slashes = np.flatnonzero(self.buffer == BACKSLASH) if b"\\" in data else np.zeros(0, np.int64)
         if len(self.slashes):
             quotes = quotes[(quotes == 0) | (self.buffer[quotes - 1] != BACKSLASH)]
         self.quotes = quotes
         self.first_quote = np.searchsorted(quotes, self.starts)
-        self.counts = np.diff(np.append(self.first_quote, len(quotes)))
+        behind = (
+            np.append(self.first_quote[1:], len(quotes))
+            if ranges is None
+            else np.searchsorted(quotes, self.ends)
+        )
+        self.counts = behind - self.first_quote
         # Eight bytes at every place, so that fixed stretches are compared as numbers.
         padded = np.frombuffer(data + bytes(_MAX_FIXED + 8), np.uint8)
         self.words = np.ndarray((len(data) + _MAX_FIXED,), dtype="<u8", buffer=padded.data, strides=(1,))
@@ -110,7 +119,9 @@ class Lines:
         return np.flatnonzero(fine)
 
 
-def match_shapes(lines: Lines, known: list[Shape]) -> tuple[list[Matched], NDArray[np.int64]]:
+def match_shapes(
+    lines: Lines, known: list[Shape], shape_of: Callable[[bytes], Shape | None]
+) -> tuple[list[Matched], NDArray[np.int64]]:
     """Sort lines by shape; give the groups, and the lines that have none. `known` shapes grow."""
     left = lines.plain()
     found: list[Matched] = []
@@ -121,15 +132,14 @@ def match_shapes(lines: Lines, known: list[Shape]) -> tuple[list[Matched], NDArr
         if not len(left):
             break
         first = int(left[0])
-        shape = shape_of(lines.data[lines.starts[first] : lines.ends[first]])
-        rest = _take(lines, shape, left, found) if shape is not None else left
-        if len(rest) == len(left):
+        seen = shape_of(lines.data[lines.starts[first] : lines.ends[first]])
+        rest = _take(lines, seen, left, found) if seen is not None else left
+        if seen is None or len(rest) == len(left):
             hopeless.append(first)
             left = left[1:]
             continue
-        assert shape is not None  # noqa: S101 - something was taken
         if len(known) < _MAX_SHAPES:
-            known.append(shape)
+            known.append(seen)
         left = rest
     return found, np.concatenate([np.array(hopeless, np.int64), left])
 
@@ -151,7 +161,7 @@ def _take(lines: Lines, shape: Shape, left: NDArray[np.int64], found: list[Match
         starts, ends = [one[fits] for one in starts], [one[fits] for one in ends]
     found.append(Matched(shape, rows[fits], starts, ends))
     having[having] = fits
-    return left[~having]
+    return np.asarray(left[~having])
 
 
 def _places(
@@ -194,10 +204,10 @@ def _equal(lines: Lines, at: NDArray[np.int64], fixed: bytes) -> NDArray[np.bool
     equal: NDArray[np.bool_] | None = None
     for offset in range(0, len(fixed), 8):
         # The last word overlaps the one before rather than being cut, where there is one before.
-        offset = min(offset, max(len(fixed) - 8, 0))  # noqa: PLW2901 - bytes of a word
+        offset = min(offset, max(len(fixed) - 8, 0))  # noqa: PLW2901 - the last word overlaps the one before
         piece = fixed[offset : offset + 8]
         words = lines.words[at + offset if offset else at]
-        if len(piece) < 8:  # noqa: PLR2004 - bytes of a word
+        if len(piece) < 8:  # noqa: PLR2004 - digits, and bytes of a word
             words &= np.uint64((1 << (8 * len(piece))) - 1)
         same = words == np.uint64(int.from_bytes(piece, "little"))
         equal = same if equal is None else equal & same
@@ -218,13 +228,13 @@ def _are_scalars(
     at = starts[rows][:, None] + np.arange(widest)
     inside = np.arange(widest) < sizes[rows][:, None]
     window = lines.buffer[np.minimum(at, limit - 1)]
-    digits = (window >= 48) & (window <= 57)  # noqa: PLR2004 - the digits
+    digits = (window >= 48) & (window <= 57)  # noqa: PLR2004 - digits, and bytes of a word
     dots = (window == ord(".")) & inside
     count = dots.sum(axis=1)
     whole = np.where(count > 0, dots.argmax(axis=1), sizes[rows])
     fraction_digits = sizes[rows] - whole - 1
-    leading = (window[:, 0] != 48) | (whole == 1)  # noqa: PLR2004 - zero
-    simple = (digits | dots | ~inside).all(axis=1) & (count <= 1) & leading & (whole >= 1) & (whole <= 18)  # noqa: PLR2004 - 64 bits
+    leading = (window[:, 0] != 48) | (whole == 1)  # noqa: PLR2004 - digits, and bytes of a word
+    simple = (digits | dots | ~inside).all(axis=1) & (count <= 1) & leading & (whole >= 1) & (whole <= 18)  # noqa: PLR2004 - digits, and bytes of a word
     simple &= (count == 0) | (fraction_digits >= 1)
     odd = rows[~simple]
     if len(odd):
@@ -236,7 +246,7 @@ def _are_scalars(
 _LONGEST: Final = 40
 
 
-def shape_of(line: bytes) -> Shape | None:
+def shape_of(line: bytes, reading: type[ShapeReader] | None = None) -> Shape | None:
     """Work out the shape of a line; None where it holds what is not read as columns."""
     try:
         value = decode_json(line)
@@ -244,7 +254,7 @@ def shape_of(line: bytes) -> Shape | None:
         return None
     if not isinstance(value, dict):
         return None
-    reader = _ShapeReader(line)
+    reader = (reading or ShapeReader)(line)
     if not reader.object("", 0) or reader.at != len(line):
         return None
     names = [name for name, _, _, _ in reader.found]
@@ -261,16 +271,18 @@ def shape_of(line: bytes) -> Shape | None:
     return Shape(values, tuple(fixed), sum(piece.count(b'"') for piece in fixed))
 
 
-class _ShapeReader:
+class ShapeReader:
     """Reads an object whose values are text, numbers, true, false, null, and objects of such."""
 
     def __init__(self, line: bytes) -> None:
+        """Read this line."""
         self.line = line
         self.at = 0
         self.found: list[tuple[str, int, int, bool]] = []
         self.keys: set[str] = set()
 
-    def _next(self) -> re.Match[bytes] | None:
+    def next(self) -> re.Match[bytes] | None:
+        """Give the next token."""
         while (match := _TOKEN.match(self.line, self.at)) is not None:
             self.at = match.end()
             if match[0][:1] not in (b" ", b"\t"):
@@ -279,27 +291,28 @@ class _ShapeReader:
 
     def object(self, prefix: str, depth: int) -> bool:
         """Read an object; False where it holds something else."""
-        token = self._next()
+        token = self.next()
         if token is None or token[0] != b"{" or depth > _MAX_DEPTH:
             return False
-        while (key := self._next()) is not None and key[0][:1] == b'"':
+        while (key := self.next()) is not None and key[0][:1] == b'"':
             name = prefix + str(json.loads(key[0])) if b"\\" not in key[0] else None
-            colon = self._next()
+            colon = self.next()
             if name is None or name in self.keys or colon is None or colon[0] != b":":
                 return False
             self.keys.add(name)
-            if not self._value(name, depth):
+            if not self.value(name, depth):
                 return False
-            comma = self._next()
+            comma = self.next()
             if comma is None or comma[0] not in (b",", b"}"):
                 return False
             if comma[0] == b"}":
                 return True
         return False
 
-    def _value(self, name: str, depth: int) -> bool:
+    def value(self, name: str, depth: int) -> bool:
+        """Read a value of an object."""
         before = self.at
-        token = self._next()
+        token = self.next()
         if token is None:
             return False
         text = token[0]
@@ -339,7 +352,7 @@ def _is_utf8(data: bytes, starts: NDArray[np.int64], ends: NDArray[np.int64]) ->
 
 def unescape(column: pa.Array) -> pa.Array:
     """Give a column of JSON texts, as they stand between their quotes, with simple escapes resolved."""
-    has = pc.fill_null(pc.match_substring(column, "\\"), False)  # noqa: FBT003 - Arrow's own
+    has = pc.fill_null(pc.match_substring(column, "\\"), False)
     if not pc.any(has).as_py():
         return column
     plain = column.filter(has)

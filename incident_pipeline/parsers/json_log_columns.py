@@ -17,11 +17,14 @@ from incident_pipeline.parsers.columns import (
     constant,
     map_column,
     map_distinct,
+    sizes,
+    strays,
+    truths,
 )
 from incident_pipeline.parsers.formats import json_lines
 from incident_pipeline.parsers.formats.otlp_values import severity_number
-from incident_pipeline.parsers.json_columns import Lines, Matched, Shape, match_shapes, unescape
-from incident_pipeline.parsers.json_fields import Plan, plan_of
+from incident_pipeline.parsers.json_columns import Lines, Matched, Shape, match_shapes, shape_of, unescape
+from incident_pipeline.parsers.json_fields import DURATION, Plan, plan_of
 from incident_pipeline.parsers.severity import severity_of, status_severity
 from incident_pipeline.parsers.time_columns import parse_times
 
@@ -52,10 +55,10 @@ class _Layout:
 
 
 def json_log_columns(data: bytes, rows: Rows) -> tuple[Bulk | None, list[tuple[int, int, int]]]:
-    """Read what can be read as columns; give that, and the lines that are left (start, end, number from 0)."""
+    """Read what can be read as columns; give it, and the lines that are left (start, end, number from 0)."""
     lines = Lines(data)
     known: list[Shape] = rows.state.setdefault("json_columns", [])
-    found, left = match_shapes(lines, known)
+    found, left = match_shapes(lines, known, shape_of)
     named = json_lines.service_of_file(rows)
     kept: list[tuple[Matched, _Layout]] = []
     for matched in found:
@@ -82,10 +85,14 @@ def _layout_of(shape: Shape) -> _Layout | None:
     roles = {role: index[name] for role in _ROLES if (name := getattr(plan, role)) is not None}
     if not _is_plain(plan, roles):
         return None
-    taken = {roles[role] for role in ("time", "level", "message", "trace", "span", "service", "host") if role in roles}
+    taken = {
+        roles[role]
+        for role in ("time", "level", "message", "trace", "span", "service", "host")
+        if role in roles
+    }
     attributes = {name: number for number, name in enumerate(names) if number not in taken}
     if plan.is_access:
-        for role, name in _REQUEST.items():
+        for role in _REQUEST:
             if role in roles:
                 attributes.pop(names[roles[role]])
         for role, name in _REQUEST.items():
@@ -102,13 +109,13 @@ def _is_plain(plan: Plan, roles: dict[str, int]) -> bool:
     if plan.span is not None and plan.span.startswith(("dd.", "logging.")):
         return False
     # A duration in another unit than seconds is computed, not copied.
-    return not (plan.is_access and plan.duration is not None and json_lines.DURATION[plan.duration] != 0)
+    return not (plan.is_access and plan.duration is not None and DURATION[plan.duration] != 0)
 
 
-def _bulk(
+def _bulk(  # noqa: C901, PLR0915 - a column after the other
     lines: Lines, kept: list[tuple[Matched, _Layout]], rows: Rows, named: str | None
 ) -> tuple[Bulk, NDArray[np.int64]]:
-    """Build the columns of all matched lines, in the order of the lines; give lines that turn out odd, too."""
+    """Build the columns of all matched lines, in their order; give the lines that turn out odd, too."""
     order = np.sort(np.concatenate([matched.rows for matched, _ in kept]))
     position = [np.searchsorted(order, matched.rows) for matched, _ in kept]
     count = len(order)
@@ -155,12 +162,16 @@ def _bulk(
     if access.any():
         is_access = pa.array(access)
         status, method, url = (column.get(role, nothing) for role in ("status", "method", "url"))
-        odd |= access & ~_flags(pc.match_substring_regex(status, r"^[1-5][0-9]{2}$"))
+        odd |= access & ~truths(pc.match_substring_regex(status, r"^[1-5][0-9]{2}$"))
         if "duration" in column:
-            odd |= access & _flags(pc.invert(pc.match_substring_regex(column["duration"], _DECIMAL)))
+            odd |= access & truths(pc.invert(pc.match_substring_regex(column["duration"], _DECIMAL)))
         path = pc.list_element(pc.split_pattern(pc.fill_null(url, ""), "?", max_splits=1), 0)
         line = pc.binary_join_element_wise(method, pc.binary_join_element_wise(path, status, " -> "), " ")
-        message = pc.if_else(is_access, pc.if_else(pc.equal(pc.coalesce(message, constant("", count)), ""), line, message), message)
+        message = pc.if_else(
+            is_access,
+            pc.if_else(pc.equal(pc.coalesce(message, constant("", count)), ""), line, message),
+            message,
+        )
         of_status = map_distinct(status, _status_severity, pa.int8())
         severity = pc.if_else(pc.and_(is_access, pc.is_null(level)), of_status, severity)
         if named is not None:
@@ -235,12 +246,8 @@ def _ids(column: pa.Array) -> tuple[pa.Array, NDArray[np.bool_]]:
         return column, np.zeros(len(column), bool)
     lowered = pc.ascii_lower(column)
     data, offsets = bytes_of(lowered)
-    sizes = np.diff(offsets)
-    present = _flags(pc.is_valid(column))
-    odd = present & ((sizes == 0) | (sizes > _LONGEST_ID))
-    stray = np.flatnonzero(~_ID_BYTES[data[offsets[0] : offsets[-1]]])
-    if len(stray):
-        odd[np.searchsorted(offsets, stray + offsets[0], side="right") - 1] = True
+    present = truths(pc.is_valid(column))
+    odd = present & ((sizes(lowered) == 0) | (sizes(lowered) > _LONGEST_ID)) | strays(lowered, _ID_BYTES)
     zeros = present & (data[np.minimum(offsets[:-1], max(len(data) - 1, 0))] == ord("0"))
     if zeros.any():
         empty = pc.equal(pc.utf8_trim(lowered, "0"), "")
@@ -252,8 +259,3 @@ def _not_empty(column: pa.Array) -> pa.Array:
     if column.null_count == len(column):
         return column
     return pc.if_else(pc.equal(column, ""), None, column)
-
-
-def _flags(column: pa.Array) -> NDArray[np.bool_]:
-    """Give a column of truths; null counts as false."""
-    return pc.fill_null(column, False).to_numpy(zero_copy_only=False)  # type: ignore[no-any-return]  # noqa: FBT003 - Arrow's own

@@ -158,13 +158,18 @@ def checked_roots(data: bytes) -> Iterator[tuple[Place, bool]]:
     first = next(lines(data), None)
     if first is None:
         return
+    is_row = data[first[0] : first[0] + 1] == b"["
     if data[first[0] : first[0] + 1] == b"{" and not is_json(data[first[0] : first[1]]):
         last = len(data.rstrip(b" \t\r\n"))
-        if first[1] >= last or not _has_json_line(data):
-            yield Place(data, first[0], last, ""), is_json(data[first[0] : last])
+        if is_json(data[first[0] : last]):
+            yield Place(data, first[0], last, ""), True
             return
-    ranges = documents(data) if data[first[0] : first[0] + 1] == b"[" else lines(data)
-    for start, end in ranges:
+        stop = value_end(data, first[0], last)
+        is_row = stop is not None and stop < last and is_json(data[first[0] : stop])
+        if not is_row and (first[1] >= last or not _has_json_line(data)):
+            yield Place(data, first[0], last, ""), False
+            return
+    for start, end in documents(data) if is_row else lines(data):
         if data[start : start + 1] != b"[":
             yield Place(data, start, end, ""), is_json(data[start:end])
             continue

@@ -124,7 +124,11 @@ def records(data: bytes) -> Iterator[Record]:
 
 
 def documents(data: bytes) -> Iterator[tuple[int, int]]:
-    """Give the ranges of the JSON documents in an artifact: one per line, or one over many lines."""
+    """Give the ranges of the JSON documents in an artifact: one per line, or documents over many lines.
+
+    Documents that follow each other are told apart by their brackets; a line between them that is no
+    JSON comes as it is, and so do all lines from a document on that has no end.
+    """
     first = next(lines(data), None)
     if first is None:
         return
@@ -132,10 +136,31 @@ def documents(data: bytes) -> Iterator[tuple[int, int]]:
         yield from lines(data)
         return
     whole = (first[0], len(data.rstrip(_SPACE)))
-    if data[first[0] : first[0] + 1] == b"[" or is_json(data[whole[0] : whole[1]]):
+    if is_json(data[whole[0] : whole[1]]):
         yield whole
-    else:
-        yield from lines(data)
+        return
+    stop = value_end(data, *whole)
+    if stop is None or not is_json(data[whole[0] : stop]):
+        # Broken: a list gives its whole elements, other lines are told apart one by one.
+        if data[whole[0] : whole[0] + 1] == b"[":
+            yield whole
+        else:
+            yield from lines(data)
+        return
+    yield from _row_of(data, whole[0], whole[1])
+
+
+def _row_of(data: bytes, at: int, end: int) -> Iterator[tuple[int, int]]:
+    """Give the documents that stand one after the other, and the lines between them."""
+    while at < end:
+        stop = value_end(data, at, end) if data[at : at + 1] in (b"{", b"[") else None
+        if stop is None or not is_json(data[at:stop]):
+            newline = data.find(b"\n", at, end)
+            stop = len(data[: newline if newline >= 0 else end].rstrip(_SPACE))
+        yield at, stop
+        at = stop
+        while at < end and data[at : at + 1] in _SPACE:
+            at += 1
 
 
 def elements(data: bytes, start: int, end: int, pointer: str = "") -> Iterator[Record]:

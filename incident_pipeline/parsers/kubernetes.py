@@ -8,6 +8,7 @@ controllers; conditions are good or bad by their type.
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
 from incident_pipeline.model.event import Severity
@@ -23,23 +24,32 @@ _CRON_JOB: Final = re.compile(r"(.{1,240})-\d{8,10}")
 WORKLOADS: Final = ("deployment", "statefulset", "daemonset", "cronjob", "service", "rollout")
 _APP_LABELS: Final = ("app.kubernetes.io/name", "app", "k8s-app", "app.kubernetes.io/instance", "component")
 
-_SEVERE: Final = frozenset(
-    """crashloopbackoff oomkilled oomkilling systemoom error errimagepull imagepullbackoff errimageneverpull
-    invalidimagename createcontainerconfigerror createcontainererror runcontainererror containercannotrun
-    starterror evicted failed nodenotready notready nodelost lost deadlineexceeded backofflimitexceeded
-    progressdeadlineexceeded failedscheduling failedmount failedattachvolume failedcreate
-    failedcreatepodsandbox failedpoststarthook containerstatusunknown networknotready rebooted unexpectedjob
-    replicafailure containergcfailed imagegcfailed freediskspacefailed unexpectedadmissionerror outofmemory
-    outofcpu outofpods minimumreplicasunavailable""".split()
+_SEVERE: Final = frozenset([
+    "crashloopbackoff", "oomkilled", "oomkilling", "systemoom", "error", "errimagepull", "imagepullbackoff",
+    "errimageneverpull", "invalidimagename", "createcontainerconfigerror", "createcontainererror",
+    "runcontainererror", "containercannotrun", "starterror", "evicted", "failed", "nodenotready",
+    "notready", "nodelost", "lost", "deadlineexceeded", "backofflimitexceeded", "progressdeadlineexceeded",
+    "failedscheduling", "failedmount", "failedattachvolume", "failedcreate", "failedcreatepodsandbox",
+    "failedpoststarthook", "containerstatusunknown", "networknotready", "rebooted", "unexpectedjob",
+    "replicafailure", "containergcfailed", "imagegcfailed", "freediskspacefailed",
+    "unexpectedadmissionerror", "outofmemory", "outofcpu", "outofpods", "minimumreplicasunavailable",
+])  # fmt: skip
+_DOUBTFUL: Final = frozenset([
+    "unhealthy", "backoff", "probeerror", "probewarning", "pending", "terminating", "preempted",
+    "preempting", "unknown", "evicting", "taintmanagereviction", "released", "invaliddiskcapacity",
+])  # fmt: skip
+_GOOD: Final = frozenset([
+    "ready", "running", "completed", "succeeded", "bound", "active", "available", "complete", "healthy",
+    "true", "normal", "started", "created", "pulled", "scheduled",
+])  # fmt: skip
+_QUANTITY: Final = re.compile(
+    r"(\d{1,20}(?:\.\d{1,12})?)(n|u|m|k|[KMGTPE]i?|[KMGTPE]?B|[KMGTPE]iB)?", re.ASCII
 )
-_DOUBTFUL: Final = frozenset(
-    """unhealthy backoff probeerror probewarning pending terminating preempted preempting unknown evicting
-    taintmanagereviction released invaliddiskcapacity""".split()
-)
-_GOOD: Final = frozenset(
-    """ready running completed succeeded bound active available complete healthy true normal started created
-    pulled scheduled""".split()
-)
+_SCALES: Final = {"n": Decimal("1e-9"), "u": Decimal("1e-6"), "m": Decimal("1e-3"), "k": Decimal(1000)} | {
+    letter + tail: Decimal(base) ** power
+    for power, letter in enumerate("KMGTPE", 1)
+    for tail, base in (("", 1000), ("B", 1000), ("i", 1024), ("iB", 1024))
+}
 _WORD: Final = re.compile(r"[A-Za-z]+")
 _EXIT: Final = re.compile(r"(?:Init:)?(?:ExitCode|Signal):(\d{1,6})")
 _BAD_CONDITIONS: Final = ("Pressure", "Unavailable", "Failure", "Failed", "Degraded", "Stalled", "Dangling",
@@ -67,7 +77,9 @@ def workload_of(kind: str | None, name: str | None) -> str | None:
 
 def app_of(labels: Mapping[str, object]) -> str | None:
     """Give the application that labels name."""
-    return next((str(labels[key]) for key in _APP_LABELS if isinstance(labels.get(key), str) and labels[key]), None)
+    return next(
+        (str(labels[key]) for key in _APP_LABELS if isinstance(labels.get(key), str) and labels[key]), None
+    )
 
 
 def reason_severity(reason: str | None) -> int | None:
@@ -114,3 +126,12 @@ def exit_severity(exit_code: str | None, reason: str | None) -> int:
     """Give the severity of a container that ended."""
     by_reason = reason_severity(reason) or Severity.INFO
     return max(by_reason, Severity.ERROR) if exit_code not in (None, "0") else by_reason
+
+
+def quantity(text: str) -> float | None:
+    """Read a quantity in base units (`250m` CPUs, `1024Mi` bytes); None when the text is none.
+
+    The suffixes of `k8s.io/apimachinery` resource.Quantity, and with a `B` as people write bytes.
+    """
+    match = _QUANTITY.fullmatch(text.strip())
+    return float(Decimal(match[1]) * _SCALES.get(match[2] or "", Decimal(1))) if match is not None else None

@@ -7,45 +7,27 @@ applied have times and are rows of their own. JSON and YAML are read alike throu
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
 from incident_pipeline.model.event import Kind, Severity
 from incident_pipeline.parsers.json_format import dict_of, first_text, list_of, text, time_of
 from incident_pipeline.parsers.jsontext import flatten
 from incident_pipeline.parsers.kubernetes import (
-    app_of,
     condition_severity,
     event_severity,
     exit_severity,
     reason_severity,
     workload_of,
 )
+from incident_pipeline.parsers.kubernetes_identity import identity_of, is_event
 from incident_pipeline.parsers.rows import Event
 from incident_pipeline.parsers.timestamps import UNKNOWN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from incident_pipeline.parsers.kubernetes_identity import Identity, Spot
     from incident_pipeline.parsers.timestamps import Stamp, Zone
-
-
-class Spot(Protocol):
-    """A value in a document, of JSON or YAML: its bytes, its pointer, and what stands inside it."""
-
-    @property
-    def start(self) -> int:
-        """The first byte."""
-
-    @property
-    def end(self) -> int:
-        """The byte after the last."""
-
-    @property
-    def pointer(self) -> str | None:
-        """The pointer of a row that is this value."""
-
-    def find(self, *path: str) -> Spot | None:
-        """Give what stands at a path of keys and indices."""
 
 
 _EVENT_TIMES: Final = (
@@ -64,88 +46,13 @@ _MOMENTS: Final = {
 """Times in a status that stand for themselves, and what happened then."""
 _REPLICAS: Final = (
     "replicas", "desiredNumberScheduled", "readyReplicas", "numberReady", "updatedReplicas",
-    "updatedNumberScheduled", "availableReplicas", "numberAvailable", "unavailableReplicas", "numberUnavailable",
-    "active", "succeeded", "failed",
+    "updatedNumberScheduled", "availableReplicas", "numberAvailable", "unavailableReplicas",
+    "numberUnavailable", "active", "succeeded", "failed",
 )  # fmt: skip
 _REVISION: Final = "deployment.kubernetes.io/revision"
 _RESTARTED: Final = "kubectl.kubernetes.io/restartedAt"
 _OPERATORS: Final = ("kube-", "kubelet")
 """Managers that carry out what others asked for."""
-_NO_SERVICE: Final = ("Node", "Namespace", "PersistentVolume", "StorageClass", "Lease", "ComponentStatus")
-_APPS: Final = (
-    "Pod", "ReplicaSet", "Deployment", "StatefulSet", "DaemonSet", "Job", "CronJob", "Service", "Endpoints",
-    "HorizontalPodAutoscaler", "Rollout", "ReplicationController",
-)  # fmt: skip
-
-
-class Identity(NamedTuple):
-    """Which object it is: kind, namespace, name; the workload it belongs to; the machine or pod."""
-
-    kind: str
-    namespace: str | None
-    name: str | None
-    service: str | None
-    host: str | None
-    owner: str | None
-
-    @property
-    def title(self) -> str:
-        """The object as people name it."""
-        name = self.name or "(no name)"
-        return f"{self.kind} {self.namespace}/{name}" if self.namespace else f"{self.kind} {name}"
-
-    @property
-    def attributes(self) -> dict[str, str]:
-        """What every row of the object says of it."""
-        pairs = (("k8s.kind", self.kind), ("k8s.namespace", self.namespace), ("k8s.name", self.name),
-                 ("k8s.owner", self.owner))  # fmt: skip
-        return {key: value for key, value in pairs if value}
-
-
-def is_object(value: Any) -> bool:
-    """Tell whether a value is a Kubernetes object: kind, apiVersion, and metadata or items."""
-    value = dict_of(value)
-    return isinstance(value.get("kind"), str) and (
-        (isinstance(value.get("apiVersion"), str) and isinstance(value.get("metadata"), dict))
-        or is_list(value)
-    )
-
-
-def is_list(value: Mapping[str, Any]) -> bool:
-    """Tell whether an object is a list of objects."""
-    kind = value.get("kind")
-    return isinstance(kind, str) and kind.endswith("List") and "items" in value
-
-
-def is_event(value: Any) -> bool:
-    """Tell whether an object is an Event; in a typed list the items do not name their kind."""
-    value = dict_of(value)
-    return value.get("kind") in (None, "Event") and (
-        isinstance(value.get("involvedObject"), dict) or isinstance(value.get("regarding"), dict)
-    )
-
-
-def identity_of(value: Mapping[str, Any], kind: str | None = None) -> Identity:
-    """Give the identity of an object; `kind` holds where a typed list's item names none."""
-    metadata = dict_of(value.get("metadata"))
-    kind = text(value.get("kind")) or kind or "Object"
-    name, namespace = text(metadata.get("name")), text(metadata.get("namespace"))
-    owners = [owner for owner in list_of(metadata.get("ownerReferences")) if isinstance(owner, dict)]
-    owner = next((one for one in owners if one.get("controller") in (True, "true")), owners[0] if owners else {})
-    owner_kind, owner_name = text(owner.get("kind")), text(owner.get("name"))
-    service = app_of(dict_of(metadata.get("labels")))
-    if owner_name and owner_kind not in _NO_SERVICE:
-        service = workload_of(owner_kind, owner_name) or service
-    elif kind in _APPS:
-        service = workload_of(kind, name) or service
-    return Identity(
-        kind,
-        namespace,
-        name,
-        None if kind in _NO_SERVICE else service,
-        name if kind in ("Pod", "Node") else None,
-        f"{owner_kind or 'Object'}/{owner_name}" if owner_name else None,
-    )
 
 
 def event_row(value: dict[str, Any], spot: Spot, zone: Zone | None, known: Mapping[str, str]) -> Event:
@@ -171,7 +78,9 @@ def event_row(value: dict[str, Any], spot: Spot, zone: Zone | None, known: Mappi
         attributes["time.kind"] = "observed"
     if count is not None:
         attributes["count"] = count
-    attributes |= _pairs(("k8s.kind", kind), ("k8s.namespace", text(about.get("namespace"))), ("k8s.name", name))
+    attributes |= _pairs(
+        ("k8s.kind", kind), ("k8s.namespace", text(about.get("namespace"))), ("k8s.name", name)
+    )
     message = first_text(value, ("message", "note"))
     if message is not None:
         attributes.pop("message" if text(value.get("message")) else "note", None)
@@ -274,15 +183,20 @@ class _Object:
         attributes = {**flatten(self.value), "record": "object"}
         for container in self.containers:
             attributes |= _container_facts(container)
-        severity: int | None = reason_severity(text(self.status.get("reason")) or text(self.status.get("phase")))
+        severity: int | None = reason_severity(
+            text(self.status.get("reason")) or text(self.status.get("phase"))
+        )
         words = [self.title_words()]
-        states = [item for key in _STATUSES for item in list_of(self.status.get(key)) if isinstance(item, dict)]
+        states = [
+            item for key in _STATUSES for item in list_of(self.status.get(key)) if isinstance(item, dict)
+        ]
         for item in states:
             name, (state, detail) = text(item.get("name")) or "container", _state_of(item.get("state"))
             reason, exit_code = text(detail.get("reason")), text(detail.get("exitCode"))
             attributes |= _pairs(
                 (f"container.{name}.state", state), (f"container.{name}.reason", reason),
-                (f"container.{name}.exit_code", exit_code), (f"container.{name}.ready", text(item.get("ready"))),
+                (f"container.{name}.exit_code", exit_code),
+                (f"container.{name}.ready", text(item.get("ready"))),
                 (f"container.{name}.restarts", text(item.get("restartCount"))),
             )  # fmt: skip
             weight = exit_severity(exit_code, reason) if state == "terminated" else reason_severity(reason)
@@ -363,18 +277,31 @@ class _Object:
         for index, entry in enumerate(list_of(self.metadata.get("managedFields"))):
             entry = dict_of(entry)  # noqa: PLW2901 - of any type until now
             manager, stamp = text(entry.get("manager")), time_of(entry.get("time"), self.zone)
-            if stamp.time_ns is None or not manager or entry.get("subresource") or manager.startswith(_OPERATORS):
+            if (
+                stamp.time_ns is None
+                or not manager
+                or entry.get("subresource")
+                or manager.startswith(_OPERATORS)
+            ):
                 continue
             spot = self.spot.find("metadata", "managedFields", str(index))
             what = f"{self.who.title}: {text(entry.get('operation')) or 'Update'} by {manager}"
             yield self._row(
-                spot, what, {**flatten(entry), "transition": "managed"}, stamp, kind=Kind.CHANGE, actor=manager
+                spot,
+                what,
+                {**flatten(entry), "transition": "managed"},
+                stamp,
+                kind=Kind.CHANGE,
+                actor=manager,
             )
 
     def _conditions(self) -> Iterator[Event]:
         for index, condition in enumerate(list_of(self.status.get("conditions"))):
             condition = dict_of(condition)  # noqa: PLW2901 - of any type until now
-            kind, status = text(condition.get("type")) or "condition", text(condition.get("status")) or "Unknown"
+            kind, status = (
+                text(condition.get("type")) or "condition",
+                text(condition.get("status")) or "Unknown",
+            )
             taken = next(
                 (key for key in ("lastTransitionTime", "lastUpdateTime")
                  if time_of(condition.get(key), self.zone).time_ns is not None), None,

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, ClassVar, Final, Literal
 
 from incident_pipeline.model.event import Kind
 from incident_pipeline.parsers.clock import TIME_GROUPS
+from incident_pipeline.parsers.foreign import is_foreign
 from incident_pipeline.parsers.format import Format
 from incident_pipeline.parsers.jsontext import lines
 from incident_pipeline.parsers.rows import Event
@@ -30,7 +31,8 @@ if TYPE_CHECKING:
 
 Continuation = Literal["join", "reject"]
 
-_ROLES: Final = frozenset(["time", "level", "message", "service", "host", "actor", "trace_id", "span_id"])
+ROLES: Final = frozenset(["time", "level", "message", "service", "host", "actor", "trace_id", "span_id"])
+"""Groups of a pattern that become columns."""
 _MAX_HEAD: Final = 65_536
 """A pattern looks at this many characters of a line; the rest belongs to the message all the same."""
 _MAX_RECORD: Final = 4 * 1024**2
@@ -40,12 +42,15 @@ _MAX_RECORD: Final = 4 * 1024**2
 class LineFormat(Format):
     """A text format whose records begin with a line that one of `patterns` matches from its start."""
 
-    kinds = (Kind.LOG,)
+    kinds: ClassVar[tuple[Kind, ...]] = (Kind.LOG,)
     splitting: ClassVar[Splitting] = "records"
+    stands_alone = True
     patterns: ClassVar[tuple[re.Pattern[str], ...]]
     continuation: ClassVar[Continuation] = "join"
     service: ClassVar[str | None] = None
     """The service of records that name none: the product that writes this format."""
+    look: ClassVar[int] = _MAX_HEAD
+    """How many characters of a line the patterns see."""
     certainty: ClassVar[float] = 0.9
     """The score when every line of the sample fits."""
 
@@ -59,9 +64,15 @@ class LineFormat(Format):
             share = max(share, min(1.0, 0.5 + share))
         return self.certainty * share
 
+    def takes(self, line: Sample) -> float:
+        """Ask for a match only, unless the format scores by more than that."""
+        if type(self).score is not LineFormat.score:
+            return self.score(line)
+        return self.certainty if self.begins_record(line.head) else 0.0
+
     def match(self, line: str) -> re.Match[str] | None:
         """Match the beginning of a line."""
-        head = line[:_MAX_HEAD]
+        head = line[: self.look]
         return next((found for pattern in self.patterns if (found := pattern.match(head)) is not None), None)
 
     def begins_record(self, line: bytes) -> bool:
@@ -79,6 +90,7 @@ class LineFormat(Format):
                 and match is not None
                 and self.continuation == "join"
                 and line_end - start <= _MAX_RECORD
+                and not (_is_at_margin(data, line_start) and is_foreign(_head_of(data, line_start, line_end)))
             )
             if joins:
                 end = line_end
@@ -102,17 +114,21 @@ class LineFormat(Format):
         if len(whole) > len(first_line):
             message = (first_line if message is None else message) + whole[len(first_line) :]
         level = groups.get("level")
+        stamp, is_again = rows.clock.fold(self.stamp(match, groups, rows))
+        attributes = {
+            name.replace("__", "."): value
+            for name, value in groups.items()
+            if name not in TIME_GROUPS and name not in ROLES
+        }
+        if is_again:
+            attributes["time.fold"] = "1"
         return Event(
             start=start,
             end=end,
             kind=self.kinds[0],
             message=whole if message is None else message,
-            attributes={
-                name.replace("__", "."): value
-                for name, value in groups.items()
-                if name not in TIME_GROUPS and name not in _ROLES
-            },
-            stamp=self.stamp(match, groups, rows),
+            attributes=attributes,
+            stamp=stamp,
             service=groups.get("service") or self.service,
             host=groups.get("host"),
             actor=groups.get("actor"),
@@ -131,6 +147,14 @@ class LineFormat(Format):
     def severity(self, level: str | None, groups: dict[str, str]) -> int | None:  # noqa: ARG002 - for overrides
         """Give the OpenTelemetry severity number of a level as written."""
         return severity_of(level)
+
+
+def _is_at_margin(data: bytes, at: int) -> bool:
+    return at == 0 or data[at - 1 : at] == b"\n"
+
+
+def _head_of(data: bytes, start: int, end: int) -> str:
+    return data[start : min(end, start + _MAX_HEAD)].decode("utf-8", "replace")
 
 
 def text_of(data: bytes, start: int, end: int, rows: Rows) -> str:

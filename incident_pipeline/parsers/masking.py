@@ -91,7 +91,10 @@ def _without_digits(messages: pa.Array) -> pa.Array:
     marks = np.flatnonzero((text[:-1] == ord("0")) & (text[1:] == ord("x")))
     alike[marks] = ord("0")
     return pa.Array.from_buffers(
-        pa.string(), len(messages), [messages.buffers()[0], offsets, pa.py_buffer(alike)], offset=messages.offset
+        pa.string(),
+        len(messages),
+        [messages.buffers()[0], offsets, pa.py_buffer(alike)],
+        offset=messages.offset,
     )
 
 

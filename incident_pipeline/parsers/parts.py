@@ -11,8 +11,11 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import pyarrow as pa
 
+from incident_pipeline.parsers.access_columns import access_columns
 from incident_pipeline.parsers.json_log_columns import json_log_columns
-from incident_pipeline.parsers.stream import Part
+from incident_pipeline.parsers.otlp_columns import otlp_columns
+from incident_pipeline.parsers.part import Part
+from incident_pipeline.parsers.syslog_columns import syslog_columns
 from incident_pipeline.parsers.table import EVENTS
 
 if TYPE_CHECKING:
@@ -26,7 +29,12 @@ if TYPE_CHECKING:
     Left = list[tuple[int, int, int]]
     Columns = Callable[[bytes, Rows], tuple[Bulk | None, Left]]
 
-COLUMNS: Final[dict[str, Columns]] = {"json_lines": json_log_columns}
+COLUMNS: Final[dict[str, Columns]] = {
+    "access_log": access_columns,
+    "json_lines": json_log_columns,
+    "otlp_json": otlp_columns,
+    "syslog": syslog_columns,
+}
 """Formats that can be read as columns; each gives its rows, and the lines that it leaves to `parse`."""
 _WORTH: Final = 32_768
 """Smaller parts are read row by row: the columns would cost more than they save."""
@@ -35,7 +43,7 @@ _WORTH: Final = 32_768
 def parse_part(parser: Format, part: Part, rows: Rows, *, worth: int = _WORTH) -> None:
     """Parse a part of a stream; parts are given in order."""
     rows.begin(part)
-    columns = COLUMNS.get(parser.id) if len(part.data) >= worth else None
+    columns = COLUMNS.get(parser.id) if len(part.data) >= worth and part.places is None else None
     if columns is None:
         parser.parse(part.data, rows)
         return
@@ -48,7 +56,7 @@ def parse_part(parser: Format, part: Part, rows: Rows, *, worth: int = _WORTH) -
             at = max(start - 1, 0)
             rows.begin(Part(part.data[at:end], part.offset + at, part.line + number - (start > at)))
             parser.parse(part.data[at:end], rows)
-        rows.flush()
+        rows.flush(rejects=False)
         if bulk is not None and left:
             _put_in_order(held, part.offset, left)
 

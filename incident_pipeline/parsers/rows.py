@@ -17,8 +17,8 @@ import pyarrow.compute as pc
 from incident_pipeline.model.event import Kind
 from incident_pipeline.parsers.clock import Clock
 from incident_pipeline.parsers.masking import mask_ids
+from incident_pipeline.parsers.part import Part
 from incident_pipeline.parsers.sink import MemorySink
-from incident_pipeline.parsers.stream import Part
 from incident_pipeline.parsers.table import EVENTS, QUARANTINE, SAMPLES, SERIES, event_ids
 from incident_pipeline.parsers.timestamps import UNKNOWN, Stamp
 
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 _BATCH: Final = 4_096
 _NEWLINE: Final = 10
+Reject = tuple[int, int, str]
+"""Bytes of the stream that went to quarantine, and why."""
 _MASKED: Final = (Kind.LOG, Kind.SPAN_EVENT)
 
 
@@ -94,7 +96,8 @@ class Rows:
         self._ordinals: list[int] = []
         self._pending_samples: list[list[Any]] = [[] for _ in SAMPLES]
         self._series: dict[str, tuple[Any, ...]] = {}
-        self._rejects: list[tuple[int, int, str]] = []
+        self._rejects: list[Reject] = []
+        self._own_rejects: list[Reject] = []
         self._assumptions: dict[str, None] = {}
         self._seen: dict[tuple[int, int], int] = {}
         self._frontier = 0
@@ -113,12 +116,12 @@ class Rows:
     @contextmanager
     def aside(self) -> Iterator[MemorySink]:
         """Keep rows in memory instead of passing them on, so that they can be put in order."""
-        self.flush()
+        self.flush(rejects=False)
         held, sink = MemorySink(), self._sink
         self._sink = held
         try:
             yield held
-            self.flush()
+            self.flush(rejects=False)
         finally:
             self._sink = sink
         held.pass_on(sink)
@@ -175,9 +178,8 @@ class Rows:
         pending[1] += times
         pending[2] += values
         pending[3] += exemplars or [None] * len(times)
-        base = self._part.offset
-        pending[4] += [base + start for start in starts] if base else starts
-        pending[5] += [base + end for end in ends] if base else ends
+        pending[4] += self._streamed(starts)
+        pending[5] += self._streamed(ends)
         self.samples_count += len(times)
         self._widen([time for time in times if time is not None])
         if len(pending[0]) >= _BATCH:
@@ -193,27 +195,47 @@ class Rows:
         exemplars: Sequence[str | None],
     ) -> None:
         """Take measurements of many series, one after the other: equally long columns in source order."""
-        base = self._part.offset
-        places = (starts, ends) if not base else ([base + at for at in starts], [base + at for at in ends])
+        places = (self._streamed(starts), self._streamed(ends))
         for held, column in zip(
             self._pending_samples, (series_ids, times, values, exemplars, *places), strict=True
         ):
-            held += column
+            held.extend(column)
         self.samples_count += len(times)
         self._widen([time for time in times if time is not None])
         if len(self._pending_samples[0]) >= _BATCH:
             self._flush_samples()
 
-    def reject(self, start: int, end: int, reason: str) -> None:
-        """Send bytes to quarantine."""
+    def _streamed(self, at: Sequence[int]) -> Sequence[int]:
+        """Give the places in the decoded stream of places in the part."""
+        part = self._part
+        if part.places is not None:
+            places: list[int] = part.places[np.array(at, np.int64)].tolist()
+            return places
+        return [part.offset + place for place in at] if part.offset else at
+
+    def reject(self, start: int, end: int, reason: str, *, own: bool = False) -> None:
+        """Send bytes to quarantine; `own` says that they are a broken record of this format only."""
         if end > start:
-            base = self._part.offset
-            self._rejects.append((base + start, base + end, reason))
+            part = self._part
+            place = (part.streamed_one(start), part.streamed_one(end), reason)
+            (self._own_rejects if own else self._rejects).append(place)
             self.rejects_count += 1
 
     def assume(self, text: str) -> None:
         """Note something that was assumed while reading."""
         self._assumptions.setdefault(text)
+
+    def take_rejects(self) -> list[Reject]:
+        """Give what went to quarantine since the last flush, by place, to be looked at once more."""
+        rejects = sorted(self._rejects)
+        self._rejects.clear()
+        self.rejects_count -= len(rejects)
+        return rejects
+
+    def put_reject(self, reject: Reject) -> None:
+        """Send bytes to quarantine that were taken back before; places are those of the stream."""
+        self._rejects.append(reject)
+        self.rejects_count += 1
 
     @property
     def assumptions(self) -> tuple[str, ...]:
@@ -230,12 +252,17 @@ class Rows:
         """How many series there are."""
         return len(self._series)
 
-    def flush(self) -> None:
-        """Pass on what is held back; what went to quarantine goes in the order of its place."""
+    def flush(self, *, rejects: bool = True) -> None:
+        """Pass on what is held back; what went to quarantine, if wanted, goes in the order of its place."""
         self._flush_events()
         self._flush_samples()
-        rejects = [(self.source.sha256, *reject) for reject in sorted(self._rejects)]
+        if rejects:
+            self._flush_rejects()
+
+    def _flush_rejects(self) -> None:
+        rejects = [(self.source.sha256, *reject) for reject in sorted(self._rejects + self._own_rejects)]
         self._rejects.clear()
+        self._own_rejects.clear()
         if rejects:
             self._sink.take("quarantine", _batch(rejects, QUARANTINE))
 
@@ -284,8 +311,8 @@ class Rows:
         for number, part in earlier:
             own = slice(at, at + number)
             lines[own] = self._lines_of(part, begins[own])
-            begins[own] += part.offset
-            stops[own] += part.offset
+            begins[own] = part.streamed(begins[own])
+            stops[own] = part.streamed(stops[own])
             at += number
         columns = [
             event_ids(self.source.sha256, begins, stops, ordinals),
@@ -302,6 +329,8 @@ class Rows:
 
     def _lines_of(self, part: Part, places: NDArray[np.int64]) -> NDArray[np.int64]:
         """Give the lines of the stream, from 1, in which bytes of a part stand."""
+        if len(places) == 1:
+            return np.array([part.data.count(b"\n", 0, int(places[0])) + part.line])
         if self._indexed is None or self._indexed[0] is not part:
             newlines = np.flatnonzero(np.frombuffer(part.data, np.uint8) == _NEWLINE)
             self._indexed = (part, newlines)
@@ -312,7 +341,7 @@ class Rows:
         self._flush_events()
         part, source = self._part, self.source
         count = len(bulk.starts)
-        begins, stops = bulk.starts + part.offset, bulk.ends + part.offset
+        begins, stops = part.streamed(bulk.starts), part.streamed(bulk.ends)
         self.events_count += count
         self.untimed_count += bulk.time_ns.null_count
         if bulk.time_ns.null_count < count:
@@ -334,7 +363,9 @@ class Rows:
 
 
 def _batch(rows: list[tuple[Any, ...]], schema: pa.Schema) -> pa.RecordBatch:
-    arrays = [pa.array(column, field.type) for column, field in zip(zip(*rows, strict=True), schema, strict=True)]
+    arrays = [
+        pa.array(column, field.type) for column, field in zip(zip(*rows, strict=True), schema, strict=True)
+    ]
     return pa.record_batch(arrays, schema=schema)
 
 

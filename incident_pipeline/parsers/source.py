@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from incident_pipeline.model.artifact import SealedArtifact
+    from incident_pipeline.parsers.timestamps import DateOrder
 
 
 @dataclass(frozen=True)
@@ -61,9 +62,11 @@ class Assume:
     """What to assume where a file does not say: zone, year, and the start of a recording.
 
     `tz` is an IANA name or an offset such as `+02:00`; `anchor` an RFC 3339 time that relative times
-    count from. Whatever is used is marked in the event's time basis and named in the parse report.
+    count from; `date_order` says which of 03/04/2026 is the day. Whatever is used is marked in the event's
+    time basis and named in the parse report.
     """
 
     tz: str | None = None
     year: int | None = None
     anchor: str | None = None
+    date_order: DateOrder | None = None

@@ -7,16 +7,18 @@ the same rows in parts of any size.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
+from incident_pipeline.parsers.encodings import AsText
 from incident_pipeline.parsers.jsontext import is_json
+from incident_pipeline.parsers.part import Part
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from incident_pipeline.parsers.format import Format, Splitting
 
-PART_BYTES: Final = 8 * 1024**2
+PART_BYTES: Final = 4 * 1024**2
 """How much of a stream is parsed at a time: enough for columnar work, little enough to stay in cache."""
 RECORD_LIMIT: Final = 8 * 1024**2
 """A stretch without the beginning of a record is cut behind the first line that passes this size."""
@@ -26,29 +28,32 @@ _BOM: Final = b"\xef\xbb\xbf"
 _SPACE: Final = b" \t\r\n"
 
 
-class Part(NamedTuple):
-    """A stretch of a stream: its bytes, the place of the first, and that byte's line (from 1)."""
-
-    data: bytes
-    offset: int = 0
-    line: int = 1
-
-
 class Stream:
-    """The decoded stream of an artifact, read forwards; its head can be looked at without taking it."""
+    """The decoded stream of an artifact as text, read forwards; its head can be looked at first."""
 
     def __init__(self, chunks: Iterable[bytes]) -> None:
         """Read these chunks, each of them once."""
-        self._chunks = iter(chunks)
+        self._text = AsText(chunks)
+        self._chunks = iter(self._text)
         self._held: list[bytes] = []
         self._size = 0
         self._ended = False
         self.taken = 0
-        """Bytes taken so far; at the end, how long the stream is."""
+        """Bytes of text taken so far."""
         self.newlines = 0
         """Line ends taken so far."""
         self.last = b""
         """The byte taken last."""
+
+    @property
+    def size(self) -> int:
+        """How long the decoded stream is, once all of it was taken."""
+        return self._text.size
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was assumed of the encoding."""
+        return self._text.notes
 
     def peek(self, size: int) -> bytes:
         """Give at least the next `size` bytes, fewer only at the end of the stream."""
@@ -74,6 +79,10 @@ class Stream:
         while not self._ended:
             self._pull()
         return self._take(self._size)
+
+    def take(self, size: int) -> Part:
+        """Take the next `size` bytes of text, which were peeked at."""
+        return self._take(size)
 
     def parts(self, size: int, begins_record: Callable[[bytes], bool]) -> Iterator[Part]:
         """Take the stream in parts of about `size` bytes that end before a line that begins a record."""
@@ -109,7 +118,8 @@ class Stream:
 
     def _take(self, size: int) -> Part:
         data = self.peek(size)
-        part = Part(data if size == len(data) else data[:size], self.taken, self.newlines + 1)
+        places = self._text.places(self.taken, self.taken + size)
+        part = Part(data if size == len(data) else data[:size], self.taken, self.newlines + 1, places)
         self._held = [data[size:]] if size < len(data) else []
         self._size -= size
         self.taken += size

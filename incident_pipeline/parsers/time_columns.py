@@ -101,7 +101,7 @@ def _read_form(
         return _read_calendar(match, digits, zone, times, rows)
     whole, _, fraction = text.partition(".")
     plain = text.isascii() and whole.isdigit() and (fraction.isdigit() or "." not in text)
-    if not plain or len(whole) not in _EPOCHS or len(fraction) > 18:  # noqa: PLR2004 - as the text may have
+    if not plain or len(whole) not in _EPOCHS or len(fraction) > 18:  # noqa: PLR2004 - places of decimals and the clock
         return np.zeros(len(rows), bool)
     fits = _fits(text, digits) & (digits[:, 0] > _ZERO)
     shift = _EPOCHS[len(whole)]
@@ -132,7 +132,7 @@ def _read_calendar(
     dates, place = np.unique(year * 10_000 + month * 100 + day, return_inverse=True)
     days = [days_of(date // 10_000, date // 100 % 100, date % 100) for date in dates.tolist()]
     known = np.array([number is not None for number in days])
-    fits &= known[place] & (hour < 24) & (minute < 60) & (second <= 60)  # noqa: PLR2004 - the clock
+    fits &= known[place] & (hour < 24) & (minute < 60) & (second <= 60)  # noqa: PLR2004 - places of decimals and the clock
     fits &= (year >= _YEARS[0]) & (year < _YEARS[1])
     counted = np.array([number or 0 for number in days], np.int64)[place]
     ns = (counted * 86_400 + hour * 3600 + minute * 60 + second - offset) * SECOND
@@ -154,7 +154,7 @@ def _fits(text: str, digits: NDArray[np.uint8], until: int | None = None) -> NDA
         counts[until:] = False
     marks = ~counts
     numbers = digits[:, counts] - np.uint8(_ZERO)
-    return (digits[:, marks] == form[marks]).all(axis=1) & (numbers <= 9).all(axis=1)  # type: ignore[no-any-return]  # noqa: PLR2004 - digits
+    return (digits[:, marks] == form[marks]).all(axis=1) & (numbers <= 9).all(axis=1)  # type: ignore[no-any-return]  # noqa: PLR2004 - places of decimals and the clock
 
 
 def _number(digits: NDArray[np.uint8]) -> NDArray[np.int64]:
@@ -165,6 +165,8 @@ def _number(digits: NDArray[np.uint8]) -> NDArray[np.int64]:
     return value
 
 
-def _named(names: tuple[str, ...], codes: NDArray[np.int8], known: NDArray[np.bool_] | None = None) -> pa.Array:
+def _named(
+    names: tuple[str, ...], codes: NDArray[np.int8], known: NDArray[np.bool_] | None = None
+) -> pa.Array:
     picked = pa.array(codes, mask=None if known is None else ~known)
     return pa.array(names, pa.string()).take(picked)

@@ -9,7 +9,7 @@ broken one does not take the others with it.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -22,8 +22,7 @@ if TYPE_CHECKING:
 
 Value = dict[str, "Value"] | list["Value"] | str | None
 
-_BREAK: Final = re.compile(rb"^(?:---(?=[ \t\r\n]|\Z)|\.\.\.[ \t]*\r?$)", re.MULTILINE)
-_COMMENT: Final = re.compile(rb"[ \t]*(?:#.*)?\r?\n?")
+_BREAK: Final = re.compile(rb"^---(?=[ \t\r\n]|\Z)", re.MULTILINE)
 _NULL: Final = ("", "~", "null", "Null", "NULL")
 _BOM: Final = b"\xef\xbb\xbf"
 _MAX_DEPTH: Final = 64
@@ -68,36 +67,48 @@ class Document:
 
 
 def yaml_documents(data: bytes) -> Iterator[Document]:
-    """Give the documents of a stream that hold anything, in their order."""
+    """Give the documents of a stream in their order, each with its `---` and the comments before it."""
     for start, end in _ranges(data):
-        piece = data[start:end]
         try:
-            root = _read(piece, start)
+            root = _read(data[start:end], start)
         except NotYamlError as error:
             yield Document(start, end, None, str(error))
             continue
-        if root is not None:
-            yield Document(start, end, root)
+        if root is None or root.value is None:
+            yield Document(start, end, None, "an empty YAML document")
+        else:
+            yield Document(start, end, replace(root, start=start, end=end))
+
+
+def records(data: bytes, root: Node) -> list[Node]:
+    """Give a document's records: the elements of a list, each with the lines before it, else the whole."""
+    if not isinstance(root.value, list) or not root.value:
+        return [root]
+    children = list(root.children.values())
+    ends = [child.start for child in children[1:]] + [root.end]
+    found: list[Node] = []
+    at = root.start
+    for child, end in zip(children, ends, strict=True):
+        # The dash of the next element belongs to it, not to this one.
+        piece = data[at:end]
+        stop = at + len(piece.rstrip() if end == root.end else piece.rstrip().removesuffix(b"-").rstrip())
+        start = at + len(piece) - len(piece.lstrip())
+        found.append(replace(child, start=min(start, child.start), end=max(stop, child.end)))
+        at = found[-1].end
+    return found
 
 
 def _ranges(data: bytes) -> Iterator[tuple[int, int]]:
     at = len(_BOM) if data.startswith(_BOM) else 0
     for mark in (*_BREAK.finditer(data), None):
         end = mark.start() if mark is not None else len(data)
-        start, stop = _trimmed(data, at, end)
-        if stop > start:
-            yield start, stop
-        at = mark.end() if mark is not None else end
-
-
-def _trimmed(data: bytes, start: int, end: int) -> tuple[int, int]:
-    """Cut blank lines and comments off the front, white space off the end; indentation stays."""
-    while start < end:
-        match = _COMMENT.match(data, start, end)
-        if match is None or match.end() == start or data[match.end() - 1 : match.end()] != b"\n":
-            break
-        start = match.end()
-    return start, start + len(data[start:end].rstrip())
+        piece = data[at:end]
+        stop = at + len(piece.rstrip())
+        if stop > at:
+            # Indentation of the first line belongs to the document; blank lines do not.
+            start = at + len(piece) - len(piece.lstrip())
+            yield max(at, data.rfind(b"\n", at, start) + 1), stop
+        at = end
 
 
 def _read(piece: bytes, base: int) -> Node | None:
@@ -186,8 +197,8 @@ class _Builder:
             if event.style in ("|", ">"):
                 end = start + len(self.piece[start - self.base : end - self.base].rstrip())
             plain = event.style in (None, "") and event.value in _NULL and event.tag is None
-            value = None if plain else _clean(event.value)
-            self._put(Node(value, start, end, self._pointer(), {}), event.anchor)
+            text = None if plain else _clean(event.value)
+            self._put(Node(text, start, end, self._pointer(), {}), event.anchor)
         elif isinstance(event, yaml.CollectionStartEvent):
             if len(self.stack) >= _MAX_DEPTH:
                 message = "nested too deeply"
@@ -198,7 +209,9 @@ class _Builder:
         elif isinstance(event, yaml.CollectionEndEvent):
             opened = self.stack.pop()
             value = (
-                {key: child.value for key, child in opened.children.items()} if opened.mapping else opened.values
+                {key: child.value for key, child in opened.children.items()}
+                if opened.mapping
+                else opened.values
             )
             end = self._end_of(opened, self._at(event.end_mark.index))
             self._put(
@@ -223,6 +236,9 @@ class _Builder:
             self.stack[-1].put(node)
         elif self.root is None:
             self.root = node
+        else:
+            message = "more documents than `---` marks"
+            raise NotYamlError(message)
 
     def _at(self, index: int) -> int:
         return self.base + (index if self.places is None else int(self.places[index]))

@@ -47,7 +47,7 @@ def test_postgresql_details_name_their_entry_and_statements_keep_their_lines(loo
         "2026-11-23 08:05:32.864 CET [7] ERROR:  column \"x\" does not exist at character 8\n"
         "2026-11-23 08:05:32.864 CET [7] STATEMENT:  SELECT x\n\tFROM t\n\tWHERE y;\n"
         "2026-11-23 08:05:33.000 CET [8] LOG:  duration: 2474.307 ms  statement: SELECT 1\n",
-        pin="postgresql_log",
+        pin="postgresql_text",
     )
     error, statement, slow = seen.events
     assert error["time_ns"] == at("2026-11-23T08:05:32.864+01:00")

@@ -179,7 +179,8 @@ SERVICENOW = {
             "resolved_at": "",
             "priority": "1 - Critical",
             "opened_by": {"link": "l", "value": "u1"},
-            "work_notes": '2026-01-02 03:30:00 - Bob \u00d6z (Work notes)\nrestarted "mx1"\n\n2026-01-02 03:10:00 - Ann (Work notes)\nlooking\n\n',
+            "work_notes": '2026-01-02 03:30:00 - Bob \u00d6z (Work notes)\nrestarted "mx1"\n\n'
+            "2026-01-02 03:10:00 - Ann (Work notes)\nlooking\n\n",
         }
     ]
 }

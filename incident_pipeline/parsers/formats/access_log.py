@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from incident_pipeline.parsers.detect import Sample
     from incident_pipeline.parsers.format import Splitting
     from incident_pipeline.parsers.rows import Rows
-    from incident_pipeline.parsers.timestamps import Stamp
+    from incident_pipeline.parsers.timestamps import Stamp, Zone
 
-_STAMP: Final = re.compile(
+STAMP: Final = re.compile(
     r"\[(\d{1,2})/([A-Z][a-z]{2})/(\d{4}):(\d\d):(\d\d):(\d\d)(?:[.,](\d{1,9}))?(?: ([+-]\d{4}|Z|UTC))?\]",
     re.ASCII,
 )
@@ -72,6 +72,7 @@ class AccessLog(Format):
     """The parser of access logs of the common kind."""
 
     id = "access_log"
+    stands_alone = True
     aliases = (
         "nginx_combined", "nginx_access", "nginx", "apache_combined", "apache_access", "apache_common",
         "apache", "clf",
@@ -101,7 +102,7 @@ class AccessLog(Format):
 
 
 def _parts(text: str) -> tuple[re.Match[str], re.Match[str]] | None:
-    stamp = _STAMP.search(text)
+    stamp = STAMP.search(text)
     if stamp is None:
         return None
     after = _AFTER.match(text, stamp.end()) if stamp.start() else _SSL.match(text, stamp.end())
@@ -114,7 +115,7 @@ def _event(text: str, parts: tuple[re.Match[str], re.Match[str]], start: int, en
     actor: str | None = None
     host: str | None = None
     end_ns: int | None = None
-    stamp = clf_stamp(at, rows)
+    stamp = clf_stamp(at, rows.zone)
     if at.start():
         actor, host = _who(text[: at.start()].rstrip(" "), attributes)
         kind = _rest(after["rest"], attributes)
@@ -137,7 +138,7 @@ def _event(text: str, parts: tuple[re.Match[str], re.Match[str]], start: int, en
     )  # fmt: skip
 
 
-def clf_stamp(match: re.Match[str], rows: Rows) -> Stamp:
+def clf_stamp(match: re.Match[str], zone: Zone | None) -> Stamp:
     """Give the time of `[10/Oct/2000:13:55:36 -0700]`."""
     day, mon, year, hour, minute, second, fraction, offset = match.groups()
     raw = match[0][1:-1]
@@ -145,7 +146,7 @@ def clf_stamp(match: re.Match[str], rows: Rows) -> Stamp:
     if month is None:
         return UNKNOWN._replace(raw=raw)
     date, clock = (int(year), month, int(day)), (int(hour), int(minute), int(second))
-    return civil_stamp(date, clock, fraction or "", offset or None, rows.zone, raw)
+    return civil_stamp(date, clock, fraction or "", offset or None, zone, raw)
 
 
 def _who(lead: str, attributes: dict[str, str]) -> tuple[str | None, str | None]:

@@ -66,6 +66,7 @@ class AwsElb(Format):
     """The parser of AWS load balancers' access logs."""
 
     id = "aws_elb"
+    stands_alone = True
     aliases = ("elb", "alb", "nlb", "aws_alb", "aws_nlb", "elb_access", "alb_access")
     title = "AWS load balancer access logs (CLB, ALB, NLB)"
     spec = (

@@ -174,6 +174,7 @@ class Mattermost(ShapeFormat):
     """The parser of Mattermost's bulk export and of posts as its API lists them."""
 
     id = "mattermost"
+    stands_alone = True
     aliases = ("mattermost_bulk", "mattermost_export")
     title = "Mattermost bulk export and API posts"
     spec = "https://docs.mattermost.com/onboard/bulk-loading-data.html"

@@ -52,6 +52,7 @@ class CloudTrail(ShapeFormat):
     """The parser of CloudTrail."""
 
     id = "cloudtrail"
+    stands_alone = True
     aliases = ("aws_cloudtrail", "cloudtrail_lookup")
     title = "AWS CloudTrail log files and lookup-events"
     spec = "https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference.html"

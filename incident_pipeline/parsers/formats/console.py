@@ -42,6 +42,7 @@ _SIGN: Final = re.compile(
     r"|Error from server|\++ \S|panic: "
 )
 _MAX_RECORD: Final = 4 * 1024**2
+_ALONE: Final = 0.7
 _HEAD: Final = 4_096
 _MOSTLY: Final = 0.5
 """A text that is JSON to this share is left to the parsers of JSON."""
@@ -140,17 +141,25 @@ class StackTraces(Format):
     """The parser of raw stack traces."""
 
     id = "stack_traces"
+    stands_alone = True
     aliases: ClassVar[tuple[str, ...]] = ("stack_trace", "traceback", "exceptions")
     title = "Raw stack traces"
     spec = "the printers of Java, V8, .NET, CPython, Ruby, PHP, Go, Rust and Dart"
     kinds = (Kind.LOG,)
     generality = 7
     splitting: ClassVar[Splitting] = "records"
+    joins_indented = True
+
+    def takes(self, line: Sample) -> float:
+        """Recognise the first line of a trace, or a frame."""
+        text = line.head.decode("utf-8", "replace")[:_HEAD]
+        return _ALONE if is_header(text) or _FRAME_SIGN.match(text) is not None else 0.0
 
     def score(self, sample: Sample) -> float:
         """Recognise a text most of whose lines continue traces, and none has a time."""
         texts = [
-            sample.head[start:end].decode("utf-8", "replace") for start, end in _whole_lines(sample.head)[:64]
+            sample.head[start : min(end, start + _HEAD)].decode("utf-8", "replace")
+            for start, end in _whole_lines(sample.head)[:64]
         ]
         if len(texts) < 2 or texts[0].startswith(('{"', "[", "<", "#", "---", "|")):  # noqa: PLR2004 - a trace has frames
             return 0.0
@@ -178,7 +187,7 @@ class StackTraces(Format):
 
 
 _FRAME_SIGN: Final = re.compile(
-    r"^\s*(?:eval )?at \S|^\s+File \"|\S+:\d+:in |^#\d+ |^\t\S+\.go:\d+|\(0x[0-9a-f]"
+    r"^\s*(?:eval )?at \S|^\s+File \"|(?<=\S):\d+:in |^#\d+ |^\t\S+\.go:\d+|\(0x[0-9a-f]"
     r"|^goroutine |^\s+\d+: |^Caused by:"
     r"|\.\w{1,4}:\d+"
 )
@@ -192,6 +201,10 @@ class ConsoleText(StackTraces):
     title = "Console output of mixed shapes"
     spec = "last resort but one: lines read one by one, traces joined"
     generality = 8
+
+    def takes(self, line: Sample) -> float:
+        """Recognise a line that carries a level or a shape of its own."""
+        return self.score(line)
 
     def score(self, sample: Sample) -> float:
         """Recognise lines that carry a level or a shape that `inner` knows, with or without times."""

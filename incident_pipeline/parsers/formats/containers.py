@@ -71,6 +71,7 @@ class DockerJson(Format):
     """The parser of Docker's json-file driver."""
 
     id = "docker_json_file"
+    stands_alone = True
     aliases = ("docker_json", "docker", "json_file")
     title = "Docker json-file logs"
     spec = "https://docs.docker.com/engine/logging/drivers/json-file/"
@@ -122,6 +123,7 @@ class Cri(Format):
     """The parser of the logs that a kubelet's runtime writes (containerd, CRI-O)."""
 
     id = "cri"
+    stands_alone = True
     aliases = ("cri_log", "containerd", "crio", "kubernetes_container")
     title = "CRI container logs"
     spec = "https://github.com/kubernetes/design-proposals-archive/blob/main/node/kubelet-cri-logging.md"
@@ -164,6 +166,7 @@ class Compose(Format):
     """The parser of what `docker compose logs` prints."""
 
     id = "docker_compose"
+    stands_alone = True
     aliases = ("compose", "compose_logs")
     title = "docker compose logs"
     spec = "https://docs.docker.com/reference/cli/docker/compose/logs/"
@@ -205,6 +208,7 @@ class KubectlStamped(Format):
     """The parser of `kubectl logs --timestamps` and `--prefix`."""
 
     id = "kubectl_logs"
+    stands_alone = True
     aliases = ("kubectl_log", "kubectl_timestamps")
     title = "kubectl logs with times or prefixes"
     spec = "https://kubernetes.io/docs/reference/kubectl/generated/kubectl_logs/"

@@ -1,18 +1,23 @@
 """CSV with a header: event tables by column names, and long tables of measurements.
 
 Which columns hold time, text, service and so on is told by the header. A table of
-`timestamp, service, metric, value` gives samples. The kind of events follows the artifact's type.
+`timestamp, service, metric, value` gives samples, and so does a table of numbers with a column of times
+(`csv_wide`). The kind of events follows the artifact's type. A first line `sep=;`, as exports for
+spreadsheets have it, names the delimiter.
 """
 
 from __future__ import annotations
 
 import re
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Final
 
 from incident_pipeline.model.event import Kind
 from incident_pipeline.parsers.csv_records import CsvRecord, csv_records, sniff_delimiter
 from incident_pipeline.parsers.format import Format
+from incident_pipeline.parsers.formats.csv_wide import WideTable, is_wide
 from incident_pipeline.parsers.formats.otlp_values import normal_id
+from incident_pipeline.parsers.formats.sample_columns import SampleColumns
 from incident_pipeline.parsers.json_fields import HOST, LEVEL, MESSAGE, SERVICE, SPAN, TRACE
 from incident_pipeline.parsers.rows import Event
 from incident_pipeline.parsers.severity import severity_of
@@ -21,7 +26,7 @@ from incident_pipeline.parsers.timestamps import UNKNOWN, Stamp, parse_time
 from incident_pipeline.serialise import compact_json
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from incident_pipeline.parsers.detect import Sample
     from incident_pipeline.parsers.rows import Rows
@@ -42,12 +47,30 @@ _KINDS: Final = {
     "tool_output": Kind.TOOL_OUTPUT,
     "topology": Kind.OBJECT_STATE,
 }
-_METRIC: Final = ("metric", "metric_name", "name")
+_SIGNS: Final = (
+    (Kind.CHANGE, frozenset([
+        "commit", "sha", "commit_sha", "git_sha", "revision", "deployment_id", "deploy_id", "deployed_at",
+        "deployed_by", "change_id", "change_type", "change_number", "pull_request", "release", "old_version", "new_version",
+        "from_version", "to_version", "flag", "flag_key", "rollback",
+    ])),
+    (Kind.ALERT, frozenset([
+        "alert", "alertname", "alert_name", "alert_id", "fired_at", "fingerprint", "monitor_id",
+    ])),
+    (Kind.TICKET, frozenset(["ticket", "ticket_id", "issue_key", "incident_number"])),
+)  # fmt: skip
+"""Columns that tell what the rows are where the type of the artifact does not."""
+_METRIC: Final = ("metric", "metric_name", "name", "series")
 _NAME: Final = re.compile(r"[\w@][\w @./:%()-]{0,63}")
 _NUMBER: Final = re.compile(
     r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?|NaN|[+-]?Inf", re.ASCII
 )
 _MIN_COLUMNS: Final = 2
+_ROLES: Final = frozenset([*_TEXT, *_ACTOR, *_METRIC, *SERVICE, *HOST, *LEVEL, *TRACE, *SPAN, "value"])
+"""Columns of event tables and of long tables; a wide table has none of them."""
+_SEPARATOR: Final = re.compile(rb"\A(?:\xef\xbb\xbf)?\"?sep=([,;|\t])\"?\r?\n")
+_HEAD: Final = 65_536
+_LOOK: Final = 50
+"""How many records tell a wide table."""
 
 
 class CsvTable(Format):
@@ -64,8 +87,8 @@ class CsvTable(Format):
         """Recognise a header of names and records of equally many fields."""
         if sample.records or len(sample.lines) < 1:
             return 0.0
-        delimiter = sniff_delimiter(sample.lines[0])
-        found = [record for record in csv_records(sample.head, delimiter) if record.problem is None]
+        begin, delimiter = _layout(sample.head)
+        found = [record for record in csv_records(sample.head[begin:], delimiter) if record.problem is None]
         if sample.truncated:
             found = found[:-1]
         if not found or not _is_header(found[0].fields):
@@ -77,20 +100,59 @@ class CsvTable(Format):
 
     def parse(self, data: bytes, rows: Rows) -> None:
         """Read the header, then every record."""
-        first_line = data[: data.find(b"\n")] if b"\n" in data else data
-        delimiter = sniff_delimiter(first_line)
-        header: tuple[str, ...] | None = None
-        for record in csv_records(data, delimiter):
-            if header is None and record.problem is None:
+        begin, delimiter = _layout(data)
+        if begin:
+            rows.assume("the first line names the delimiter")
+        records = (
+            record._replace(start=record.start + begin, end=record.end + begin)
+            for record in csv_records(data[begin:], delimiter)
+        )
+        header: tuple[str, ...] = ()
+        for record in records:
+            if record.problem is None:
                 header = tuple(name.strip() for name in record.fields)
                 rows.assume("the first record was read as the header")
-                continue
-            if record.problem is not None or header is None:
-                rows.reject(record.start, record.end, record.problem or "no header yet")
+                break
+            rows.reject(record.start, record.end, record.problem)
+        ahead = list(islice(records, _LOOK))
+        wide = _wide(header, ahead, rows)
+        columns = SampleColumns(rows)
+        for record in chain(ahead, records):
+            if record.problem is not None:
+                rows.reject(record.start, record.end, record.problem)
             elif len(record.fields) > len(header):
                 rows.reject(record.start, record.end, "more fields than the header has names")
-            else:
+            elif wide is None or not _take_wide(record, wide, columns):
+                columns.flush()
                 _read(record, header, rows)
+        columns.flush()
+
+
+def _layout(data: bytes) -> tuple[int, str]:
+    """Give where the table begins, and its delimiter: named by a first line `sep=;`, or the header's."""
+    head = data[:_HEAD]
+    match = _SEPARATOR.match(head)
+    if match is not None:
+        return match.end(), match[1].decode()
+    return 0, sniff_delimiter(head.removeprefix(b"\xef\xbb\xbf").lstrip().partition(b"\n")[0])
+
+
+def _wide(header: Sequence[str], ahead: Sequence[CsvRecord], rows: Rows) -> WideTable | None:
+    """Give the wide table that a header and the records after it tell of, if they do."""
+    names = [name.lower() for name in header]
+    time = next((names.index(name) for name in _TIME if name in names), None)
+    if time is None or _ROLES.intersection(names):
+        return None
+    good = [record for record in ahead if record.problem is None]
+    return WideTable(header, time, rows) if is_wide(header, time, good) else None
+
+
+def _take_wide(record: CsvRecord, wide: WideTable, columns: SampleColumns) -> bool:
+    """Take a record of a wide table; False when it is none after all."""
+    if len(record.fields) <= wide.time:
+        return False
+    stamp = parse_time(record.fields[wide.time], columns.rows.zone)
+    return stamp.time_ns is not None and wide.take(record, stamp, columns)
 
 
 def _is_header(fields: Sequence[str]) -> bool:
@@ -98,7 +160,8 @@ def _is_header(fields: Sequence[str]) -> bool:
     return (
         len(names) >= _MIN_COLUMNS
         and len(set(names)) == len(names)
-        and all(_NAME.fullmatch(name) and not _NUMBER.fullmatch(name) for name in names)
+        and not any(_NUMBER.fullmatch(name) for name in names)
+        and (names[0].lower() in _TIME or all(_NAME.fullmatch(name) for name in names))
         and parse_time(names[0]).time_ns is None
     )
 
@@ -135,7 +198,7 @@ def _event(record: CsvRecord, row: dict[str, str], keys: dict[str, str], rows: R
         Event(
             start=record.start,
             end=record.end,
-            kind=_KINDS.get(rows.source.type, Kind.LOG),
+            kind=_KINDS.get(rows.source.type, _kind_by_columns(keys)),
             message=composed if text is None else text,
             attributes=row,
             stamp=stamp,
@@ -163,6 +226,11 @@ def _time(row: dict[str, str], keys: dict[str, str], rows: Rows) -> Stamp:
             return stamp
         seen = stamp if seen.raw is None else seen
     return seen
+
+
+def _kind_by_columns(keys: Mapping[str, str]) -> Kind:
+    """Tell the kind of events of an artifact whose type was not given: a list of deploys is no log."""
+    return next((kind for kind, names in _SIGNS if not names.isdisjoint(keys)), Kind.LOG)
 
 
 def _first(row: dict[str, str], keys: dict[str, str], names: Sequence[str]) -> str | None:

@@ -53,6 +53,7 @@ class EnvoyAccess(Format):
     """The parser of Envoy's access log."""
 
     id = "envoy_access"
+    stands_alone = True
     aliases = ("envoy", "istio", "istio_access", "envoy_access_log")
     title = "Envoy and Istio access logs"
     spec = "https://www.envoyproxy.io/docs/envoy/latest/configuration/observability/access_log/usage"

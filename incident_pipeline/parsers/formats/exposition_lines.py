@@ -31,18 +31,24 @@ STRICT_SAMPLE: Final = re.compile(
 )
 """Groups: series, value, time, exemplar's labels, its value, its time; to be matched in full."""
 LENIENT_SAMPLE: Final = re.compile(
-    rb"[ \t]*+(" + _NAME + rb"(?:[ \t]*+" + _BRACES + rb")?+|" + _BRACES + rb")[ \t]*+(?:=>?[ \t]*+)?+"
+    rb"[ \t]*+(" + _NAME + rb"(?:[ \t]*+" + _BRACES + rb")?+|" + _BRACES + rb")[ \t]*+(?:=>[ \t]*+)?+"
     rb"(?<![a-zA-Z0-9_:])(" + _NUMBER + rb")(?:[ \t]++(?:@\[)?(" + _REAL + rb")\]?)?"
-    rb"(?:[ \t]++\#[ \t]*+(" + _BRACES + rb")[ \t]++(" + _NUMBER + rb")(?:[ \t]++(" + _REAL + rb"))?)?[ \t\r]*+"
+    rb"(?:[ \t]++\#[ \t]*+("
+    + _BRACES
+    + rb")[ \t]++("
+    + _NUMBER
+    + rb")(?:[ \t]++("
+    + _REAL
+    + rb"))?)?[ \t\r]*+"
 )
-"""The same groups; any white space, and the signs of query tools: `a = 1`, `a => 1 @[1700000000.5]`."""
+"""The same groups; any white space, and the answers of promtool: `a => 1 @[1700000000.5]`."""
 DESCRIPTION: Final = re.compile(
-    rb'# (TYPE|HELP|UNIT) (' + _NAME + rb'|"[^"\\]*+(?:\\.[^"\\]*+)*+") (.*)', re.DOTALL
+    rb"# (TYPE|HELP|UNIT) (" + _NAME + rb'|"[^"\\]*+(?:\\.[^"\\]*+)*+") (.*)', re.DOTALL
 )  # fmt: skip
-_LABEL: Final = re.compile(rb'([a-zA-Z_][a-zA-Z0-9_]*+)="([^"\\]*+(?:\\.[^"\\]*+)*+)"(?:,|\Z)', re.DOTALL)
+_LABEL: Final = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*+)="([^"\\]*+(?:\\.[^"\\]*+)*+)"(?:,|\Z)', re.DOTALL)
 _ITEM: Final = re.compile(
-    rb'[ \t]*+(?:([a-zA-Z_][a-zA-Z0-9_]*+)|"([^"\\]*+(?:\\.[^"\\]*+)*+)")'
-    rb'[ \t]*+(?:=[ \t]*+"([^"\\]*+(?:\\.[^"\\]*+)*+)"[ \t]*+)?(,|\Z)',
+    r'[ \t]*+(?:([a-zA-Z_][a-zA-Z0-9_]*+)|"([^"\\]*+(?:\\.[^"\\]*+)*+)")'
+    r'[ \t]*+(?:=[ \t]*+"([^"\\]*+(?:\\.[^"\\]*+)*+)"[ \t]*+)?(,|\Z)',
     re.DOTALL,
 )
 _ESCAPE: Final = re.compile(r"\\(.)", re.DOTALL)
@@ -63,17 +69,18 @@ class Labelled(NamedTuple):
     labels: dict[str, str]
 
 
-def read_series(text: bytes, *, strict: bool) -> Labelled:
+def read_series(line_part: bytes, *, strict: bool) -> Labelled:
     """Read a name with its label set.
 
     Raises:
         LabelError: a label set is malformed or names a label twice, or there is no name.
     """
-    at = text.find(b"{")
+    text = decode(line_part, strict=strict)
+    at = text.find("{")
     if at < 0:
-        return Labelled(text.decode(), {})
-    name = text[:at].rstrip().decode("ascii", "replace")
-    quoted, labels = read_labels(text[at:], strict=strict)
+        return Labelled(text, {})
+    name = text[:at].rstrip()
+    quoted, labels = _labels_of(text[at:], strict=strict)
     if quoted is None and not name:
         if "__name__" not in labels:
             raise LabelError("a sample without a name")
@@ -83,45 +90,54 @@ def read_series(text: bytes, *, strict: bool) -> Labelled:
     return Labelled(name or quoted or "", labels)
 
 
-def read_labels(braces: bytes, *, strict: bool) -> tuple[str | None, dict[str, str]]:
-    """Read a label set in braces, and the quoted name that may stand first in it.
+def read_labels(braces: bytes, *, strict: bool) -> dict[str, str]:
+    """Read a label set in braces that stands alone.
 
     Raises:
         LabelError: it is malformed, names a label twice, or (when strict) is no UTF-8.
     """
+    name, labels = _labels_of(decode(braces, strict=strict), strict=strict)
+    if name is not None:
+        raise LabelError("a name among the labels of an exemplar")
+    return labels
+
+
+def _labels_of(braces: str, *, strict: bool) -> tuple[str | None, dict[str, str]]:
+    """Give the labels, and the quoted name that may stand first among them."""
     inside = braces[1:-1]
     if not inside:
         return None, {}
     pairs = _LABEL.findall(inside)
     name: str | None = None
     # Only labels without a gap between them are as long as all of it: one comma less than labels.
-    if sum([len(key) + len(value) + _FRAME for key, value in pairs]) - 1 != len(inside):
+    if len("".join(map("".join, pairs))) + _FRAME * len(pairs) - 1 != len(inside):
         name, pairs = _items(inside, strict=strict)
-    labels: dict[str, str] = {}
-    for key, value in pairs:
-        text = decode(key, strict=strict)
-        if text in labels:
-            raise LabelError(f"the label {text!r} twice")
-        labels[text] = unescape(decode(value, strict=strict))
+    labels = dict(pairs)
+    if len(labels) != len(pairs):
+        raise LabelError("a label twice")
+    if "\\" in inside:
+        labels = {key: unescape(value) for key, value in labels.items()}
     return name, labels
 
 
-def _items(inside: bytes, *, strict: bool) -> tuple[str | None, list[tuple[bytes, bytes]]]:
+def _items(inside: str, *, strict: bool) -> tuple[str | None, list[tuple[str, str]]]:
     """Read labels one by one: white space around them, quoted names, a comma at the end."""
     name: str | None = None
-    pairs: list[tuple[bytes, bytes]] = []
+    pairs: list[tuple[str, str]] = []
     at, size = 0, len(inside)
-    while inside[at:].strip():
+    while at < size:
         match = _ITEM.match(inside, at)
         if match is None:
-            raise LabelError("a malformed label set")
+            if inside[at:].strip() or strict:
+                raise LabelError("a malformed label set")
+            break
         bare, quoted, value, comma = match.groups()
-        if strict and (match[0][:1] in b" \t" or (comma and match.end() == size)):
+        if strict and (match[0][0] in " \t" or (comma and match.end() == size)):
             raise LabelError("white space or a comma too many in a label set")
         if value is not None:
-            pairs.append((bare or unescape(decode(quoted or b"", strict=strict)).encode(), value))
+            pairs.append((bare or unescape(quoted or ""), value))
         elif quoted is not None and at == 0:
-            name = unescape(decode(quoted, strict=strict))
+            name = unescape(quoted)
         else:
             raise LabelError("a label without a value")
         at = match.end()

@@ -32,6 +32,7 @@ class FluentBit(Format):
     """The parser of container lines that Fluent Bit or Fluentd enriched."""
 
     id = "fluent_bit"
+    stands_alone = True
     aliases = ("fluentbit", "fluentd", "fluent_bit_kubernetes", "kubernetes_filter")
     title = "Fluent Bit and Fluentd with Kubernetes metadata"
     spec = "https://docs.fluentbit.io/manual/data-pipeline/filters/kubernetes"

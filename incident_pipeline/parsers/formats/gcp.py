@@ -41,6 +41,7 @@ class GcpLogEntry(PageFormat):
     """The parser of LogEntry."""
 
     id = "gcp_logentry"
+    stands_alone = True
     aliases = ("gcp_logging", "gcp", "stackdriver", "google_cloud_logging", "gcp_audit")
     title = "Google Cloud Logging"
     spec = "https://cloud.google.com/logging/docs/reference/v2/rest/v2/LogEntry"

@@ -70,6 +70,7 @@ class Haproxy(Format):
     """The parser of HAProxy's logs."""
 
     id = "haproxy"
+    stands_alone = True
     aliases = ("haproxy_log", "haproxy_http", "haproxy_tcp")
     title = "HAProxy"
     spec = "https://docs.haproxy.org/3.0/configuration.html#8.2"
@@ -132,7 +133,7 @@ def _times(
 ) -> tuple[Stamp, int | None]:
     """Choose between the accept date and syslog's time; give the start and the end."""
     match = _STAMP.match(groups["accept"])
-    accepted = clf_stamp(match, rows)._replace(raw=groups["accept"]) if match is not None else UNKNOWN
+    accepted = clf_stamp(match, rows.zone)._replace(raw=groups["accept"]) if match is not None else UNKNOWN
     total = groups.get("total") or ""
     lasted = int(total.lstrip("+")) * 10**6 if total.lstrip("+").isdigit() else None
     put(attributes, "duration_s", seconds(total.lstrip("+"), 3))

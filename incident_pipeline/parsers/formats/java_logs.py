@@ -229,6 +229,7 @@ class ElasticsearchJson(Format):
     """The parser of Elasticsearch's JSON log, whose objects may span lines (a stack trace is a list)."""
 
     id = "elasticsearch_json"
+    stands_alone = True
     aliases = ("elasticsearch_server", "elasticsearch_server_json")
     title = "Elasticsearch server log in JSON"
     spec = "https://www.elastic.co/guide/en/elasticsearch/reference/current/logging.html#json-logging"

@@ -34,6 +34,7 @@ class JournaldJson(Format):
     """The parser of the journal's JSON."""
 
     id = "journald_json"
+    stands_alone = True
     aliases = ("journald", "journal", "journalctl_json", "systemd_journal")
     title = "systemd journal as JSON"
     spec = "https://systemd.io/JOURNAL_EXPORT_FORMATS/"

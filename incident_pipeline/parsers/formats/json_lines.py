@@ -38,6 +38,7 @@ class JsonLines(Format):
     """The parser of structured JSON logs."""
 
     id = "json_lines"
+    stands_alone = True
     aliases = (
         "jsonl", "ndjson", "json", "json_logs", "structured_json", "zap_json", "logrus_json", "slog_json",
         "bunyan_json", "pino_json", "caddy_json", "rust_tracing_json", "serilog_json", "ecs_json",

@@ -13,7 +13,8 @@ from incident_pipeline.model.event import Kind
 from incident_pipeline.parsers.json_format import PageFormat, dict_of, is_number, list_of, text
 from incident_pipeline.parsers.json_places import Place
 from incident_pipeline.parsers.jsontext import documents, elements, flatten, is_json
-from incident_pipeline.parsers.kubernetes_rows import event_row, is_event, is_list, is_object, object_rows
+from incident_pipeline.parsers.kubernetes_identity import is_event, is_list, is_object
+from incident_pipeline.parsers.kubernetes_rows import event_row, object_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -108,7 +109,10 @@ class KubernetesJson(PageFormat):
                 rows.reject(start, end, "no pair of a time and an event")
                 continue
             event = event_row(
-                found[1].value, JsonSpot(Place.of(data, found[1])), rows.zone, {"fluentbit.time": str(found[0].value)}
+                found[1].value,
+                JsonSpot(Place.of(data, found[1])),
+                rows.zone,
+                {"fluentbit.time": str(found[0].value)},
             )
             rows.event(event)
 
@@ -117,6 +121,7 @@ class KubernetesEvents(KubernetesJson):
     """The parser of Kubernetes events."""
 
     id = "kubernetes_events"
+    stands_alone = True
     aliases = ("k8s_events", "event_list", "kube_events")
     title = "Kubernetes events (EventList, watch, core/v1 and events.k8s.io)"
     spec = "https://kubernetes.io/docs/reference/kubernetes-api/cluster-resources/event-v1/"
@@ -181,7 +186,11 @@ def _envelope(members: Mapping[str, Place]) -> dict[str, str]:
     """Give what a list says of itself: whether there is more of it."""
     value = members["metadata"].record().value if "metadata" in members else None
     flat = flatten(value) if isinstance(value, dict) else {}
-    return {f"list.{key}": item for key, item in flat.items() if key in ("continue", "remainingItemCount") and item}
+    return {
+        f"list.{key}": item
+        for key, item in flat.items()
+        if key in ("continue", "remainingItemCount") and item
+    }
 
 
 def _is_watch(value: Mapping[str, Any]) -> bool:

@@ -9,7 +9,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from incident_pipeline.model.event import Kind
-from incident_pipeline.parsers.json_format import PageFormat, dict_of, first_text, list_of, objects, text, time_of
+from incident_pipeline.parsers.json_format import (
+    PageFormat,
+    dict_of,
+    first_text,
+    list_of,
+    objects,
+    text,
+    time_of,
+)
 from incident_pipeline.parsers.jsontext import flatten
 from incident_pipeline.parsers.kubernetes import workload_of
 from incident_pipeline.parsers.rows import Event
@@ -32,6 +40,7 @@ class KubernetesAudit(PageFormat):
     """The parser of the API server's audit log."""
 
     id = "kubernetes_audit"
+    stands_alone = True
     aliases = ("k8s_audit", "kube_apiserver_audit", "audit_k8s_io")
     title = "Kubernetes audit log"
     spec = "https://kubernetes.io/docs/reference/config-api/apiserver-audit.v1/"
@@ -107,7 +116,11 @@ def _said(value: dict[str, Any], about: dict[str, Any], code: str | None) -> str
     target = " ".join(part for part in (what, name) if part) or text(value.get("requestURI")) or "something"
     said = f"{who} {text(value.get('verb')) or 'asked for'} {target}"
     stage = text(value.get("stage"))
-    return f"{said} -> {code}" if code and stage == "ResponseComplete" else f"{said} ({stage}{' ' + code if code else ''})"
+    return (
+        f"{said} -> {code}"
+        if code and stage == "ResponseComplete"
+        else f"{said} ({stage}{' ' + code if code else ''})"
+    )
 
 
 def _kind_of(resource: str | None) -> str | None:

@@ -11,18 +11,20 @@ from typing import TYPE_CHECKING, Any, Final
 
 from incident_pipeline.model.event import Kind
 from incident_pipeline.parsers.format import Format
-from incident_pipeline.parsers.json_format import dict_of, list_of
-from incident_pipeline.parsers.kubernetes_rows import is_object, object_rows
-from incident_pipeline.parsers.yaml_tree import yaml_documents
+from incident_pipeline.parsers.json_format import dict_of
+from incident_pipeline.parsers.kubernetes_identity import is_object
+from incident_pipeline.parsers.kubernetes_rows import object_rows
+from incident_pipeline.parsers.rows import Event
+from incident_pipeline.parsers.yaml_tree import records, yaml_documents
 
 if TYPE_CHECKING:
     from incident_pipeline.parsers.detect import Sample
     from incident_pipeline.parsers.rows import Rows
     from incident_pipeline.parsers.yaml_tree import Node
 
-_TOP: Final = re.compile(rb"^(apiVersion|kind|metadata|items|spec|status|data|involvedObject):(?:[ \t\r\n]|\Z)",
-                         re.MULTILINE)  # fmt: skip
-_TEMPLATE: Final = re.compile(rb"\{\{[-\s]")
+_TOP: Final = re.compile(
+    rb"^(apiVersion|kind|metadata|items|spec|status|data|involvedObject):(?:[ \t\r\n]|\Z)", re.MULTILINE
+)
 
 
 class KubernetesYaml(Format):
@@ -49,11 +51,9 @@ class KubernetesYaml(Format):
             root = document.root
             if root is None:
                 rows.reject(document.start, document.end, document.problem or "no YAML")
-            elif isinstance(root.value, list):
-                for index in range(len(root.value)):
-                    _take(root.children[str(index)], rows)
             else:
-                _take(root, rows)
+                for node in records(data, root):
+                    _take(node, rows)
 
 
 def _take(node: Node, rows: Rows) -> None:
@@ -61,7 +61,7 @@ def _take(node: Node, rows: Rows) -> None:
     items = node.children.get("items")
     if items is not None and isinstance(items.value, list):
         of = str(value.get("kind") or "").removesuffix("List")
-        _list_head(node, items, rows)
+        rows.event(_list(node, len(items.value), rows))
         for child in items.children.values():
             _object(child, rows, of or None)
     elif is_object(value):
@@ -70,9 +70,17 @@ def _take(node: Node, rows: Rows) -> None:
         rows.reject(node.start, node.end, "a YAML document that is no Kubernetes object")
 
 
-def _list_head(node: Node, items: Node, rows: Rows) -> None:
-    if not list_of(items.value):
-        rows.reject(node.start, node.end, "a list of objects that is empty")
+def _list(node: Node, count: int, rows: Rows) -> Event:
+    """Give the row of a list: how much it holds, for what is not in it."""
+    rows.assume("a list of objects is a row of its own beside them")
+    return Event(
+        start=node.start,
+        end=node.end,
+        kind=Kind.TOOL_OUTPUT,
+        message=f"a list of {count} Kubernetes objects",
+        attributes={"list.count": str(count), "record": "list"},
+        pointer=node.pointer,
+    )
 
 
 def _object(node: Node, rows: Rows, kind: str | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from incident_pipeline.model.event import Kind
@@ -20,10 +21,14 @@ if TYPE_CHECKING:
 _HEAD: Final = 65_536
 
 
+_FRONT: Final = re.compile(rb"[A-Za-z_][\w.-]{0,80}=")
+
+
 class Logfmt(Format):
     """The parser of logfmt."""
 
     id = "logfmt"
+    stands_alone = True
     aliases = ("logfmt_lines", "key_value", "logrus_text")
     title = "logfmt"
     spec = "https://brandur.org/logfmt; https://pkg.go.dev/github.com/kr/logfmt"
@@ -35,6 +40,10 @@ class Logfmt(Format):
         """Recognise lines of pairs among which are a time, a level or a message."""
         hits = sum(_read(line.decode("utf-8", "replace")[:_HEAD], None) is not None for line in sample.lines)
         return 0.85 * hits / len(sample.lines) if sample.lines else 0.0
+
+    def takes(self, line: Sample) -> float:
+        """Ask that the line begins with a pair, which prose with an equals sign does not."""
+        return self.score(line) if _FRONT.match(line.head) is not None else 0.0
 
     def parse(self, data: bytes, rows: Rows) -> None:
         """Read every line."""

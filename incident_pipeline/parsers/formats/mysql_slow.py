@@ -150,7 +150,8 @@ class _Reader:
         if record is None:
             return
         if "duration_s" not in record.attributes:
-            self._rows.reject(record.start, record.end, "a piece of a slow query's record: no query time")
+            reason = "a piece of a slow query's record: no query time"
+            self._rows.reject(record.start, record.end, reason, own=True)
             return
         stamp, attributes = record.stamp, record.attributes
         if stamp.time_ns is None:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from incident_pipeline.parsers.formats.otlp_structs import Request, ResourceGroup, ScopeGroup
     from incident_pipeline.parsers.rows import Rows
 
-_DOCUMENT: Final = msgspec.json.Decoder(Document, float_hook=Number)
+DOCUMENT: Final = msgspec.json.Decoder(Document, float_hook=Number)
 
 _ROOTS: Final = ("resourceSpans", "resourceLogs", "resourceMetrics")
 _GAP: Final = re.compile(rb"[ \t\r\n]*,?[ \t\r\n]*")
@@ -37,6 +37,7 @@ class OtlpJson(Format):
     """The parser of OTLP/JSON."""
 
     id = "otlp_json"
+    stands_alone = True
     aliases = (
         "otlp", "otlp_json_traces", "otlp_json_logs", "otlp_json_metrics", "otlp_traces", "otlp_logs",
         "otlp_metrics", "tempo_json", "otlp_jsonl",
@@ -60,7 +61,7 @@ class OtlpJson(Format):
         for start, end, pointer in _requests(data):
             line = data[start:end]
             try:
-                document = _DOCUMENT.decode(line)
+                document = DOCUMENT.decode(line)
             except BROKEN as error:
                 rows.reject(start, end, f"no OTLP/JSON request: {str(error)[:120]}")
                 continue

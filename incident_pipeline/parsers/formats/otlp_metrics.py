@@ -1,12 +1,14 @@
 """OTLP/JSON metrics: data points as samples, named as Prometheus would name them.
 
-A histogram gives `_count`, `_sum` and cumulative `_bucket` series with the label `le`; an exponential
-histogram gives count and sum; a summary gives count, sum and one series per quantile.
+A histogram gives `_count`, `_sum`, `_min`, `_max` and cumulative `_bucket` series with the label `le`; an
+exponential histogram gives the same, its bounds being powers of 2^(2^-scale), buckets that count nothing
+left out; a summary gives count, sum and one series per quantile.
 """
 
 from __future__ import annotations
 
 import itertools
+import math
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
 _METRIC: Final = msgspec.json.Decoder(Metric)
 _POINT: Final = msgspec.json.Decoder(Point)
+_MIN_SCALE, _MAX_SCALE, _MAX_EXPONENT = -10, 20, 1024
 _BROKEN: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _KINDS: Final = ("gauge", "sum", "histogram", "exponentialHistogram", "summary")
 
@@ -108,6 +111,11 @@ def _measures(point: Point) -> Iterator[_Measure]:
         yield _Measure("_count", None, _number(point.count))
     if point.sum is not None:
         yield _Measure("_sum", None, _number(point.sum))
+    for suffix, extreme in (("_min", point.min), ("_max", point.max)):
+        if extreme is not None:
+            yield _Measure(suffix, None, _number(extreme))
+    if point.positive is not None or point.negative is not None:
+        yield from _exponential(point)
     if point.bucket_counts and point.explicit_bounds is not None:
         bounds = [*(repr(bound) for bound in point.explicit_bounds), "+Inf"]
         totals = itertools.accumulate(int(count) for count in point.bucket_counts)
@@ -115,6 +123,36 @@ def _measures(point: Point) -> Iterator[_Measure]:
             yield _Measure("_bucket", ("le", bound), float(total))
     for item in point.quantile_values or ():
         yield _Measure("", ("quantile", repr(item.quantile)), _number(item.value))
+
+
+def _exponential(point: Point) -> Iterator[_Measure]:
+    """Give the buckets of an exponential histogram, from the lowest bound to the highest.
+
+    Raises:
+        ValueError: its scale is none, or a count is no number.
+    """
+    if not _MIN_SCALE <= point.scale <= _MAX_SCALE:
+        raise ValueError(f"scale {point.scale}")
+    step = 2.0**-point.scale
+    found: list[tuple[float, int]] = []
+    if point.negative is not None:  # the bucket of index i reaches from -base^(i+1) to -base^i
+        counts = list(enumerate(point.negative.bucket_counts or (), point.negative.offset))
+        found += [(-_power(index * step), int(count)) for index, count in reversed(counts)]
+    found.append((0.0, int(point.zero_count or 0)))
+    if point.positive is not None:
+        counts = list(enumerate(point.positive.bucket_counts or (), point.positive.offset))
+        found += [(_power((index + 1) * step), int(count)) for index, count in counts]
+    total = 0
+    for bound, count in found:
+        total += count
+        if count and bound != math.inf:
+            yield _Measure("_bucket", ("le", f"{bound:.12g}"), float(total))
+    yield _Measure("_bucket", ("le", "+Inf"), float(total))
+
+
+def _power(exponent: float) -> float:
+    """Give a power of two; those that no double holds are infinite."""
+    return math.inf if exponent >= _MAX_EXPONENT else 2.0**exponent
 
 
 def _number(value: float | str | None) -> float | None:

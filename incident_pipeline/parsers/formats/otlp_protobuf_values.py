@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from incident_pipeline.parsers.formats.otlp_structs import (
     AnyValue,
+    Buckets,
     Exemplar,
     KeyValue,
     Link,
@@ -39,6 +40,8 @@ from incident_pipeline.parsers.protobuf_wire import (
     string,
     uint32,
     uint64,
+    varint,
+    zigzag,
 )
 
 if TYPE_CHECKING:
@@ -137,6 +140,9 @@ def point_of(data: bytes, kind: str, field: Field) -> Point:
     point.exemplars = [_exemplar(data, item) for item in rest.get(numbers.exemplars, [])]
     if kind == "summary":
         point.quantile_values = [_quantile(data, item) for item in rest.get(6, [])]
+    if kind == "exponentialHistogram":
+        sides = [_buckets(data, rest[number][-1]) if number in rest else None for number in (8, 9)]
+        point.positive, point.negative = sides
     if kind == "histogram":
         counts: list[int | str] = []
         bounds: list[float] = []
@@ -163,6 +169,24 @@ def _fill(data: bytes, start: int, end: int, message: Any, plain: Plain) -> dict
         elif field.wire == BYTES:
             rest.setdefault(field.number, []).append(field)
     return rest
+
+
+def _buckets(data: bytes, field: Field) -> Buckets:
+    """Read one side of an exponential histogram: its offset, and counts as varints, packed or alone."""
+    side = Buckets(bucket_counts=[])
+    counts: list[int | str] = []
+    for inner in whole_fields(data, field.start, field.end):
+        if inner.number == 1 and inner.wire == VARINT:
+            side.offset = zigzag(inner.value)
+        elif inner.number == 2 and inner.wire == VARINT:  # noqa: PLR2004 - field numbers
+            counts.append(inner.value)
+        elif inner.number == 2 and inner.wire == BYTES:  # noqa: PLR2004 - field numbers
+            at = inner.start
+            while at < inner.end:
+                count, at = varint(data, at, inner.end)
+                counts.append(count)
+    side.bucket_counts = counts
+    return side
 
 
 def _numbered(data: bytes, field: Field, number: int) -> list[Field]:
@@ -297,6 +321,12 @@ _LOG: Final[Plain] = {
     (11, FIXED64): ("observed_time_unix_nano", uint64),
     (12, BYTES): ("event_name", string),
 }
+
+
+def _sint(_: bytes, field: Field) -> int:
+    return zigzag(field.value)
+
+
 _COUNTS: Final = 6
 _BOUNDS: Final = 7
 _COUNTED: Final[Plain] = {
@@ -324,8 +354,20 @@ _POINTS: Final = {
         7,
         5,
     ),
-    "histogram": _PointNumbers(_COUNTED, 9, 8),
-    "exponentialHistogram": _PointNumbers(_COUNTED, 1, 11),
+    "histogram": _PointNumbers(
+        {**_COUNTED, (11, FIXED64): ("min", double), (12, FIXED64): ("max", double)}, 9, 8
+    ),
+    "exponentialHistogram": _PointNumbers(
+        {
+            **_COUNTED,
+            (6, VARINT): ("scale", _sint),
+            (7, FIXED64): ("zero_count", uint64),
+            (12, FIXED64): ("min", double),
+            (13, FIXED64): ("max", double),
+        },
+        1,
+        11,
+    ),
     "summary": _PointNumbers(_COUNTED, 7, 0),
 }
 

@@ -178,6 +178,13 @@ class Quantile(msgspec.Struct, gc=False, rename="camel"):
     value: float | str | None = None
 
 
+class Buckets(msgspec.Struct, gc=False, rename="camel"):
+    """One side of an exponential histogram: counts of neighbouring buckets from `offset` on."""
+
+    offset: int = 0
+    bucket_counts: list[int | str] | None = None
+
+
 class Point(msgspec.Struct, gc=False, rename="camel"):
     """A data point of any kind."""
 
@@ -187,6 +194,12 @@ class Point(msgspec.Struct, gc=False, rename="camel"):
     as_int: int | str | None = None
     count: int | str | None = None
     sum: float | str | None = None
+    min: float | str | None = None
+    max: float | str | None = None
+    scale: int = 0
+    zero_count: int | str | None = None
+    positive: Buckets | None = None
+    negative: Buckets | None = None
     bucket_counts: list[int | str] | None = None
     explicit_bounds: list[float] | None = None
     quantile_values: list[Quantile] | None = None

@@ -31,6 +31,7 @@ class PodLog(PageFormat):
     """The parser of a pod's log in one object."""
 
     id = "pod_log"
+    stands_alone = True
     aliases = ("pod_log_object", "kubernetes_pod_log")
     title = "Log of a pod in a JSON object"
     spec = "own shape: a pod's name beside its log as one text"

@@ -59,8 +59,8 @@ _SEVERITY_COLUMN: Final = _COLUMNS.index("error_severity")
 class PostgresqlText(LineFormat):
     """The parser of PostgreSQL's text logs."""
 
-    id = "postgresql_log"
-    aliases = ("postgresql", "postgres", "postgres_log", "postgresql_stderr", "rds_postgresql")
+    id = "postgresql_text"
+    aliases = ("postgresql_log", "postgres_log", "postgresql_stderr", "rds_postgresql")
     title = "PostgreSQL server log, text"
     spec = "https://www.postgresql.org/docs/current/runtime-config-logging.html#GUC-LOG-LINE-PREFIX"
     service = SERVICE
@@ -100,7 +100,7 @@ class PostgresqlCsv(Format):
     """The parser of PostgreSQL's csvlog."""
 
     id = "postgresql_csv"
-    aliases = ("postgres_csv", "postgresql_csvlog", "csvlog")
+    aliases = ("postgresql_log", "postgres_log", "postgres_csv", "postgresql_csvlog", "csvlog")
     title = "PostgreSQL server log, CSV"
     spec = "https://www.postgresql.org/docs/current/runtime-config-logging.html#RUNTIME-CONFIG-LOGGING-CSVLOG"
     kinds = (Kind.LOG,)

@@ -127,6 +127,7 @@ class MongodbStructured(Format):
     """The parser of MongoDB's JSON log (4.4 on)."""
 
     id = "mongodb_structured"
+    stands_alone = True
     aliases = ("mongodb_log", "mongod_json", "mongodb")
     title = "MongoDB log since 4.4"
     splitting: ClassVar[Splitting] = "json"

@@ -109,6 +109,8 @@ class SplunkCsv(Format):
                 rows.reject(
                     record.start, record.end, record.problem or "more fields than the header has names"
                 )
+            elif not header and not any(name in record.fields for name in _SIGNS):
+                rows.reject(record.start, record.end, "no header of a Splunk export")
             elif not header:
                 header = record.fields
                 rows.assume("the first record was read as the header")

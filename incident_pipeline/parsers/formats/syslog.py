@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 _MONTHS: Final = "Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec"
 _ISO: Final = r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?:Z|[+-]\d\d:?\d\d| UTC)?"
-_BSD: Final = re.compile(
+BSD: Final = re.compile(
     rf"(?:<(?P<pri>\d{{1,3}})>)?(?:\d{{1,10}}: )?[*.]?(?P<mon>{_MONTHS})\ {{1,2}}(?P<day>\d{{1,2}})(?:\ "
     rf"(?P<year>\d{{4}}))?"
     r"\ (?P<hour>\d\d):(?P<minute>\d\d):(?P<second>\d\d)(?:[.,](?P<fraction>\d{1,9}))?(?=[ :]|$)(?P<rest>.*)",
@@ -65,14 +65,14 @@ _SD_ELEMENT: Final = re.compile(
 )
 _SD_PARAM: Final = re.compile(r" {1,4}([^\s=\]\"]{1,64})=\"((?:[^\"\\\]]|\\.|\\)*)\"", re.DOTALL)
 _SD_ESCAPE: Final = re.compile(r"\\([\"\\\]])")
-_FRAME: Final = re.compile(rb"\s*(\d{1,7}) (?=<\d{1,3}>)")
-_LEVEL_WORD: Final = re.compile(rf"(?:{LEVEL_WORDS}|stdout|stderr|INF|WRN|DBG)", re.IGNORECASE)
+FRAME: Final = re.compile(rb"\s*(\d{1,7}) (?=<\d{1,3}>)")
+LEVEL_WORD: Final = re.compile(rf"(?:{LEVEL_WORDS}|stdout|stderr|INF|WRN|DBG)", re.IGNORECASE)
 _JOURNALCTL: Final = re.compile(r"-- .{1,300} --$")
 _OWN_LEVEL: Final = re.compile(
     rf"(?:\[ ?(?:{LEVEL_WORDS}|{LEVEL_WORDS.lower()}) ?\]|(?:{LEVEL_WORDS})[: ]|\{{|@cee:|level=|ts=|time=)"
 )
 _MAX_RECORD: Final = 4 * 1024**2
-_AUTH: Final = ("sshd", "sudo", "su", "login", "passwd", "useradd", "userdel", "usermod", "groupadd",
+AUTH: Final = ("sshd", "sudo", "su", "login", "passwd", "useradd", "userdel", "usermod", "groupadd",
 "CRON", "cron",
                 "crond", "systemd-logind", "gdm", "polkitd", "vsftpd", "pam", "sshd-session")  # fmt: skip
 
@@ -81,6 +81,7 @@ class Syslog(Format):
     """The parser of syslog in all its forms."""
 
     id = "syslog"
+    stands_alone = True
     aliases = (
         "syslog_rfc3164", "syslog_rfc5424", "syslog_iso", "syslog_auth", "rfc3164", "rfc5424", "rsyslog",
         "auth_log", "journalctl", "journalctl_text", "messages",
@@ -94,7 +95,7 @@ class Syslog(Format):
         """Recognise heads; a priority, a named month with a tag, and counted frames are sure signs."""
         if not sample.lines:
             return 0.0
-        if _FRAME.match(sample.head) is not None and _frame_end(sample.head, 0) is not None:
+        if FRAME.match(sample.head) is not None and _frame_end(sample.head, 0) is not None:
             return 0.96
         heads = [_head_of(line.decode("utf-8", "replace")) for line in sample.lines]
         seen = [head.certainty if head is not None else 0.0 for head in heads]
@@ -111,7 +112,7 @@ class Syslog(Format):
     def parse(self, data: bytes, rows: Rows) -> None:
         """Read every record."""
         at = 0
-        counted = _FRAME.match(data) is not None
+        counted = FRAME.match(data) is not None
         while counted:
             frame = _frame_end(data, at)
             if frame is None:
@@ -162,7 +163,7 @@ def _head_of(text: str) -> _Head | None:
     """Find the head that a text begins with; None when it begins no record."""
     first = text[:1]
     if first.isalpha():
-        match = _BSD.match(text)
+        match = BSD.match(text)
         if match is not None:
             return _Head(0.88, match, text)
         return _iso_head(text, 0.6) if text[3:4] == " " else None
@@ -170,7 +171,7 @@ def _head_of(text: str) -> _Head | None:
         bare = _BARE.match(text)
         if bare is None or int(bare["pri"]) > HIGHEST:
             return None
-        match = _rfc5424(text) or _BSD.match(text) or _ISO_LINE.match(text) or bare
+        match = _rfc5424(text) or BSD.match(text) or _ISO_LINE.match(text) or bare
         return _Head(0.95, match, text)
     return _iso_head(text, 0.62) if first.isdigit() else None
 
@@ -183,7 +184,7 @@ def _iso_head(text: str, certainty: float) -> _Head | None:
     if body is None:
         match = _rfc5424(text)
         return _Head(certainty, match, text) if match is not None else None
-    levels = _LEVEL_WORD.fullmatch(body["host"]) or _LEVEL_WORD.fullmatch(body["tag"])
+    levels = LEVEL_WORD.fullmatch(body["host"]) or LEVEL_WORD.fullmatch(body["tag"])
     return _Head(certainty, match, text) if levels is None else None
 
 
@@ -196,7 +197,7 @@ def _rfc5424(text: str) -> re.Match[str] | None:
 
 def _frame_end(data: bytes, at: int) -> tuple[int, int] | None:
     """Give where a counted frame begins (with its count) and ends; None when there is none."""
-    match = _FRAME.match(data, at)
+    match = FRAME.match(data, at)
     if match is None:
         return None
     end = match.end() + int(match[1])
@@ -221,7 +222,7 @@ def _event(head: _Head, start: int, end: int, rows: Rows) -> Event:
                 attributes[name] = value
         message = _structured(match["rest"], attributes)
     else:
-        if match is not None and match.re is _BSD:
+        if match is not None and match.re is BSD:
             last = "fraction" if match["fraction"] else "second"
             stamp = rows.clock.stamp(match, head.text[match.start("mon") : match.end(last)])
         elif match is not None and match.re is _ISO_LINE:
@@ -248,7 +249,7 @@ def _finished(
     span_id: str | None = None
     if repeated is not None:
         attributes["repeat.count"] = repeated[1]
-    elif tag in _AUTH:
+    elif tag in AUTH:
         actor, more = who_of(tag or "", message)
         attributes.update(more)
     elif _OWN_LEVEL.match(message) is not None:

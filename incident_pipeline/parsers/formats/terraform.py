@@ -45,6 +45,7 @@ class TerraformLog(ShapeFormat):
     """The parser of `terraform plan|apply -json`."""
 
     id = "terraform_json"
+    stands_alone = True
     aliases = ("terraform", "opentofu_json")
     title = "Terraform and OpenTofu machine-readable UI, plans as JSON"
     spec = "https://developer.hashicorp.com/terraform/internals/machine-readable-ui"

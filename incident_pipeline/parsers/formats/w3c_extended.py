@@ -63,7 +63,7 @@ class W3cExtended(Format):
             fields = rows.state.get("w3c.fields")
             values = _split(text)
             if not fields or len(values) != len(fields):
-                rows.reject(start, end, "the line does not have the columns that #Fields names")
+                rows.reject(start, end, "the line does not have the columns that #Fields names", own=True)
                 continue
             rows.event(_event(dict(zip(fields, values, strict=True)), start, end, rows))
 
