@@ -166,7 +166,9 @@ def parse_events(workspace: Workspace, key: str) -> StageReport:
     reader = _reader(workspace, folder, "parsed_events")
     own = workspace.own_formats()
     with ParquetSink(folder) as sink:
-        report = parse_sealed_into(sink, reader, sealed(folder).artifacts, Reading(formats=own))
+        evidence = sealed(folder)
+        reading = Reading(formats=own, not_after=evidence.start_time)
+        report = parse_sealed_into(sink, reader, evidence.artifacts, reading)
     write_json(folder.parse_report, report)
     write_table(folder.templates, mine_templates(read_table(folder.events, MINED)))
     counts = {

@@ -72,6 +72,11 @@ class Reading:
     part_bytes: int = PART_BYTES
     formats: tuple[Format, ...] = ()
     """The user's own formats, beside the built-in ones."""
+    not_after: str | None = None
+    """Where an artifact does not say when it was collected: a time its lines lie before or near, RFC 3339.
+
+    Lines without a year take theirs from it; the incident's start will do, or the file's last change.
+    """
 
     @property
     def all_formats(self) -> tuple[Format, ...]:
@@ -116,7 +121,7 @@ def parse_stream(
     """
     assume, name = reading.assume, reading.pin or source.format
     zone, note = _zone(source, assume)
-    clock, anchor = _clock(source, assume, zone), _anchor(assume)
+    clock, anchor = _clock(source.collected_at or reading.not_after, assume, zone), _anchor(assume)
     rows = Rows(source, b"", zone, clock=clock, anchor=anchor, sink=sink)
     if note:
         rows.assume(note)
@@ -205,9 +210,9 @@ def _zone(source: Source, assume: Assume) -> tuple[Zone | None, str | None]:
     return (parse_zone(assume.tz), None) if assume.tz else (None, None)
 
 
-def _clock(source: Source, assume: Assume, zone: Zone | None) -> Clock:
+def _clock(collected_at: str | None, assume: Assume, zone: Zone | None) -> Clock:
     """Give what lines without a year take theirs from: the year given, else the day of collection."""
-    latest = parse_time(source.collected_at).time_ns if source.collected_at else None
+    latest = parse_time(collected_at).time_ns if collected_at else None
     clock = Clock(zone, assume.year, latest)
     clock.date_order = assume.date_order
     return clock

@@ -21,14 +21,16 @@ from incident_pipeline.errors import (
     UnreadableInputError,
 )
 from incident_pipeline.evidence import decoding
-from incident_pipeline.ingest import unpack
+from incident_pipeline.ingest import decoded_chunks, sniff_encoding, unpack
+from incident_pipeline.ingest.compression import HEAD_BYTES
 from incident_pipeline.model.artifact import Problem
 from incident_pipeline.model.base import Frozen, Lenient
 from incident_pipeline.parsers.artifact import NOTHING_ASSUMED, Reading, parse_stream
 from incident_pipeline.parsers.bundle import ParsedTables, report_of, undecodable
+from incident_pipeline.parsers.memory import reuse_memory
 from incident_pipeline.parsers.sink import MemorySink, ParquetSink
 from incident_pipeline.parsers.source import Assume, Source
-from incident_pipeline.parsers.timestamps import parse_zone
+from incident_pipeline.parsers.timestamps import SECOND, format_time, parse_zone
 from incident_pipeline.results import ResultsFolder
 from incident_pipeline.serialise import file_sha256, write_json
 
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
     from incident_pipeline.parsers.sink import Sink
 
 _ZIP_MAGIC: Final = b"PK\x03\x04"
+_USTAR_AT: Final = 257
 _TAR_SUFFIXES: Final = (".tar", ".tar.gz", ".tgz", ".tar.zst", ".tar.bz2", ".tar.xz")
 
 
@@ -94,7 +97,9 @@ def parse_cases(cases_jsonl: Path, out: Path, formats: tuple[Format, ...] = ()) 
         try:
             if case.assumed.tz is not None:
                 parse_zone(case.assumed.tz)
-            report = parse_into_folder(ResultsFolder(out / case.case), case.files, replace(case.reading, formats=formats))
+            report = parse_into_folder(
+                ResultsFolder(out / case.case), case.files, replace(case.reading, formats=formats)
+            )
         except ConfigError as error:
             problems.append(_problem("malformed", place, error))
             continue
@@ -104,6 +109,7 @@ def parse_cases(cases_jsonl: Path, out: Path, formats: tuple[Format, ...] = ()) 
 
 def parse_into_folder(folder: ResultsFolder, paths: Iterable[Path], reading: Reading) -> ParseReport:
     """Parse files into the tables and the report of a results folder (see `parse_files_into`)."""
+    reuse_memory()
     with ParquetSink(folder) as sink:
         report = parse_files_into(sink, paths, reading)
     write_json(folder.parse_report, report)
@@ -135,7 +141,8 @@ def _parse_one(sink: Sink, file: _File, reading: Reading) -> tuple[ArtifactRepor
         except UnreadableInputError as error:
             return undecodable(broken, file.size, error, sink)
         source = Source(sha256=file.sha256, uri=file.uri, encoding=stream.encoding)
-        done = parse_stream(stream.chunks, source, sink, reading)
+        changed = format_time(file.state[2] // SECOND * SECOND)
+        done = parse_stream(stream.chunks, source, sink, replace(reading, not_after=changed))
         if before != file.state or _state_of(opened) != before:
             message = f"{file.uri} changed while it was being read."
             raise HashMismatchError(message, advice="Parse a copy of it.")
@@ -153,14 +160,15 @@ def _files(paths: Iterable[Path], scratch: ExitStack, problems: list[Problem]) -
     for path in sorted(paths, key=str):
         try:
             with _opened(path) as file:
-                head = file.read(len(_ZIP_MAGIC))
-                file.seek(0)
+                # Reading zstd closes what it reads from.
+                holds_members = _holds_members(file, path.name)
+            with _opened(path) as file:
                 state, digest = _state_of(file), hashlib.file_digest(file, "sha256").hexdigest()
                 size = file.tell()
         except MissingArtifactError as error:
             problems.append(_problem("missing", str(path), error))
             continue
-        if head != _ZIP_MAGIC and not path.name.endswith(_TAR_SUFFIXES):
+        if not holds_members:
             yield _File(str(path), path, digest, size, state)
             continue
         try:
@@ -173,6 +181,20 @@ def _files(paths: Iterable[Path], scratch: ExitStack, problems: list[Problem]) -
             with member.open("rb") as file:
                 state = _state_of(file)
             yield _File(uri, member, file_sha256(member), state[1], state)
+
+
+def _holds_members(file: BufferedReader, name: str) -> bool:
+    """Tell an archive by its first bytes, decompressed; one that is cut off or refused by its name alone."""
+    head = file.read(HEAD_BYTES)
+    if head.startswith(_ZIP_MAGIC) or name.endswith(_TAR_SUFFIXES):
+        return True
+    file.seek(0)
+    chunks = decoded_chunks(file, sniff_encoding(head), name=name, size=os.fstat(file.fileno()).st_size)
+    try:
+        first = next(chunks, b"")
+    except UnreadableInputError:
+        return False
+    return first[_USTAR_AT : _USTAR_AT + 5] == b"ustar"
 
 
 class _Given(Frozen):

@@ -18,7 +18,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from incident_pipeline.parsers.columns import BACKSLASH, line_ranges
-from incident_pipeline.parsers.jsontext import NotJsonError, decode_json
+from incident_pipeline.parsers.jsontext import NotJsonError, decode_json, is_json
+from incident_pipeline.parsers.jsontext import lines as lines_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -74,6 +75,14 @@ class Matched(NamedTuple):
     rows: NDArray[np.int64]
     starts: list[NDArray[np.int64]]
     ends: list[NDArray[np.int64]]
+
+
+def are_documents(data: bytes) -> bool:
+    """Tell whether a part is documents over many lines, which are no matter of columns."""
+    first = next(lines_of(data), None)
+    if first is None or data[first[0] : first[0] + 1] not in (b"{", b"["):
+        return False
+    return not is_json(data[first[0] : first[1]])
 
 
 class Lines:
@@ -219,30 +228,58 @@ def _are_scalars(
 ) -> NDArray[np.bool_]:
     """Say which stretches are numbers, true or false, in the one way that JSON has for them."""
     sizes = ends - starts
-    good = fits & (sizes <= _LONGEST)
+    good = fits & (sizes > 0) & (sizes <= _LONGEST)
     rows = np.flatnonzero(good)
     if not len(rows):
         return good
-    widest = int(sizes[rows].max())
-    limit = len(lines.buffer)
-    at = starts[rows][:, None] + np.arange(widest)
-    inside = np.arange(widest) < sizes[rows][:, None]
-    window = lines.buffer[np.minimum(at, limit - 1)]
-    digits = (window >= 48) & (window <= 57)  # noqa: PLR2004 - digits, and bytes of a word
-    dots = (window == ord(".")) & inside
-    count = dots.sum(axis=1)
-    whole = np.where(count > 0, dots.argmax(axis=1), sizes[rows])
-    fraction_digits = sizes[rows] - whole - 1
-    leading = (window[:, 0] != 48) | (whole == 1)  # noqa: PLR2004 - digits, and bytes of a word
-    simple = (digits | dots | ~inside).all(axis=1) & (count <= 1) & leading & (whole >= 1) & (whole <= 18)  # noqa: PLR2004 - digits, and bytes of a word
-    simple &= (count == 0) | (fraction_digits >= 1)
-    odd = rows[~simple]
+    odd = rows[~_are_simple(lines, starts[rows], sizes[rows])]
     if len(odd):
         texts = pa.array([lines.data[a:b] for a, b in zip(starts[odd], ends[odd], strict=True)], pa.binary())
         good[odd] = pc.match_substring_regex(texts, _SCALARS).to_numpy(zero_copy_only=False)
     return good
 
 
+def _are_simple(lines: Lines, at: NDArray[np.int64], sizes: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Say which stretches surely are decimal numbers, true or false; eight bytes at a time."""
+    word = lines.words[at] & _KEPT[np.minimum(sizes, 8)]
+    words = (word == _word(b"true")) & (sizes == len(b"true"))
+    words |= (word == _word(b"false")) & (sizes == len(b"false"))
+    signed = (word & np.uint64(255)) == ord("-")
+    if signed.any():
+        at, sizes = at + signed, sizes - signed
+    bad, early = np.zeros(len(at), np.uint64), np.zeros(len(at), np.uint64)
+    dots = np.zeros(len(at), np.int8)
+    head = lines.words[at]
+    for place in range(0, int(sizes.max()), 8):
+        kept = _KEPT[np.clip(sizes - place, 0, 8)]
+        word = ((lines.words[at + place] if place else head) & kept) | (_ZEROS & ~kept)
+        # A high bit where the byte is a point, which then becomes a digit.
+        other = word ^ _POINTS
+        points = ~(((other & _LOW) + _LOW) | other | _LOW)
+        bad |= points & (points - np.uint64(1))
+        dots += points != 0
+        early |= points & _EARLY.get(place, np.uint64(0))
+        word ^= (points >> np.uint64(7)) * np.uint64(ord(".") ^ ord("0"))
+        bad |= ((word & _HIGH) ^ _ZEROS) | (((word + _SIXES) & _HIGH) ^ _ZEROS)
+    first, second = head & np.uint64(255), head >> np.uint64(8) & np.uint64(255)
+    fits = (sizes > 0) & (bad == 0) & (dots <= 1) & (first != ord("."))
+    fits &= lines.buffer[np.minimum(at + np.maximum(sizes, 1), len(lines.buffer)) - 1] != ord(".")
+    fits &= (first != ord("0")) | ((sizes == 1) & ~signed) | ((sizes > 1) & (second == ord(".")))
+    return words | (fits & ((sizes <= _WHOLE) | (early != 0)))
+
+
+def _word(text: bytes) -> np.uint64:
+    """Give up to eight bytes as they stand in a word."""
+    return np.uint64(int.from_bytes(text, "little"))
+
+
+_WHOLE: Final = 18
+"""Digits before the point that are surely written as they are read."""
+_KEPT: Final = np.array([(1 << 8 * size) - 1 for size in range(9)], np.uint64)
+"""The bits of a word's first bytes."""
+_ZEROS, _POINTS, _SIXES, _LOW, _HIGH = (_word(bytes([byte] * 8)) for byte in (0x30, 0x2E, 0x06, 0x7F, 0xF0))
+_EARLY: Final = {0: _KEPT[8], 8: _KEPT[8], 16: _KEPT[3]}
+"""The bits of the bytes in which the point stands behind at most `_WHOLE` digits, by the word's place."""
 _LONGEST: Final = 40
 
 

@@ -23,7 +23,15 @@ from incident_pipeline.parsers.columns import (
 )
 from incident_pipeline.parsers.formats import json_lines
 from incident_pipeline.parsers.formats.otlp_values import severity_number
-from incident_pipeline.parsers.json_columns import Lines, Matched, Shape, match_shapes, shape_of, unescape
+from incident_pipeline.parsers.json_columns import (
+    Lines,
+    Matched,
+    Shape,
+    are_documents,
+    match_shapes,
+    shape_of,
+    unescape,
+)
 from incident_pipeline.parsers.json_fields import DURATION, Plan, plan_of
 from incident_pipeline.parsers.severity import severity_of, status_severity
 from incident_pipeline.parsers.time_columns import parse_times
@@ -56,6 +64,8 @@ class _Layout:
 
 def json_log_columns(data: bytes, rows: Rows) -> tuple[Bulk | None, list[tuple[int, int, int]]]:
     """Read what can be read as columns; give it, and the lines that are left (start, end, number from 0)."""
+    if are_documents(data):
+        return None, [(0, len(data), 0)]
     lines = Lines(data)
     known: list[Shape] = rows.state.setdefault("json_columns", [])
     found, left = match_shapes(lines, known, shape_of)

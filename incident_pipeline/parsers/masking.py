@@ -31,6 +31,8 @@ _MASKS: Final = (
     (r"\b[0-9]+(?:[.,:][0-9]+)*(?:e[+-]?[0-9]+)?(?:ns|us|ms|s|m|h|d|B|[kKMGT]i?B)?\b", "<num>"),
     (r"\b(?:0x[0-9a-fA-F]+|[0-9a-fA-F]{7,})\b", "<hex>"),
 )  # fmt: skip
+_NEEDED: Final = ("\x1b", "/", "-", ":", ".", ":", "", "")
+"""What a message must hold for each of the masks to change it: looked for first, it costs little."""
 _DIGIT: Final = re.compile("[0-9]")
 _ALIKE: Final = np.arange(256, dtype=np.uint8)
 _ALIKE[ord("2") : ord("9") + 1] = ord("1")
@@ -72,13 +74,27 @@ def mask_ids(messages: pa.Array) -> pa.Array:
 def _ids_of(messages: pa.Array) -> tuple[pa.Array, NDArray[np.bool_]]:
     """Give the mask ids of distinct messages, and whether no digit is left in the masked text."""
     masked = messages
-    for pattern, text in _MASKS:
-        masked = pc.replace_substring_regex(masked, pattern=pattern, replacement=text)
+    for (pattern, text), needed in zip(_MASKS, _NEEDED, strict=True):
+        masked = _replace(masked, pattern, text, needed)
     distinct = pc.dictionary_encode(masked)
     texts = distinct.dictionary.to_pylist()
     ids = pa.array([_id_of(text) for text in texts], pa.string()).take(distinct.indices)
     without = np.array([_DIGIT.search(text) is None for text in texts], bool)
     return ids, without[distinct.indices.to_numpy(zero_copy_only=False)] if texts else without
+
+
+def _replace(messages: pa.Array, pattern: str, text: str, needed: str) -> pa.Array:
+    """Replace what a pattern finds, which looks only at messages that hold `needed`."""
+    if not needed:
+        return pc.replace_substring_regex(messages, pattern=pattern, replacement=text)
+    holding = pc.match_substring(messages, needed)
+    count = holding.true_count
+    if count == len(messages):
+        return pc.replace_substring_regex(messages, pattern=pattern, replacement=text)
+    if not count:
+        return messages
+    found = pc.replace_substring_regex(messages.filter(holding), pattern=pattern, replacement=text)
+    return pc.replace_with_mask(messages, holding, found)
 
 
 def _without_digits(messages: pa.Array) -> pa.Array:

@@ -34,6 +34,7 @@ from incident_pipeline.parsers.json_columns import (
     Matched,
     Shape,
     ShapeReader,
+    are_documents,
     match_shapes,
     shape_of,
     unescape,
@@ -125,19 +126,40 @@ class _RecordReader(ShapeReader):
 
 @dataclass
 class _Records:
-    """The records of a part: where they lie, and of which line and group they are."""
+    """The records of a part, by group: where the first of each lies, its line, how many there are."""
 
-    starts: list[int] = field(default_factory=list)
+    firsts: list[int] = field(default_factory=list)
     sizes: list[int] = field(default_factory=list)
+    """The bytes of each record, of all groups in order."""
     lines: list[int] = field(default_factory=list)
-    groups: list[int] = field(default_factory=list)
-    numbers: list[int] = field(default_factory=list)
+    counts: list[int] = field(default_factory=list)
     emitters: list[Emitter] = field(default_factory=list)
     pointers: list[str] = field(default_factory=list)
+
+    def extend(self, other: _Records) -> None:
+        """Take the groups of another."""
+        self.firsts += other.firsts
+        self.sizes += other.sizes
+        self.lines += other.lines
+        self.counts += other.counts
+        self.emitters += other.emitters
+        self.pointers += other.pointers
+
+    def places(self) -> tuple[NDArray[np.int64], ...]:
+        """Give of each record its start, its end, its group, and its number in the group."""
+        counts, sizes = np.array(self.counts, np.int64), np.array(self.sizes, np.int64)
+        groups = np.repeat(np.arange(len(counts)), counts)
+        heads = np.cumsum(counts) - counts
+        # A comma stands between two records of a group.
+        steps = np.cumsum(sizes + 1) - (sizes + 1)
+        starts = steps - steps[heads][groups] + np.array(self.firsts, np.int64)[groups]
+        return starts, starts + sizes, groups, np.arange(len(sizes)) - heads[groups]
 
 
 def otlp_columns(data: bytes, rows: Rows) -> tuple[Bulk | None, list[tuple[int, int, int]]]:
     """Read what can be read as columns; give it, and the lines that are left (start, end, number from 0)."""
+    if are_documents(data):
+        return None, [(0, len(data), 0)]
     starts, ends = line_ranges(np.frombuffer(data, np.uint8))
     records = _Records()
     slow = ends > starts
@@ -145,14 +167,14 @@ def otlp_columns(data: bytes, rows: Rows) -> tuple[Bulk | None, list[tuple[int, 
         if data[start : start + 1] == b"{" and _take_line(data, start, end, number, records):
             slow[number] = False
     bulk = None
-    if records.starts:
+    if records.sizes:
         bulk, odd = _bulk(data, records, rows)
         slow[odd] = True
     left = np.flatnonzero(slow)
     return bulk, list(zip(starts[left].tolist(), ends[left].tolist(), left.tolist(), strict=True))
 
 
-def _take_line(data: bytes, start: int, end: int, number: int, records: _Records) -> bool:  # noqa: C901 - a column after the other
+def _take_line(data: bytes, start: int, end: int, number: int, records: _Records) -> bool:
     """Take the records of a request; False, and nothing taken, where it holds anything but log records."""
     line = data[start:end]
     try:
@@ -181,25 +203,19 @@ def _take_line(data: bytes, start: int, end: int, number: int, records: _Records
                 return False
             if not scope.log_records:
                 continue
-            sizes = [len(memoryview(raw)) for raw in scope.log_records]
+            sizes = list(map(len, map(memoryview, scope.log_records)))
             first = line.find(bytes(scope.log_records[0]), at)
             if first < 0:
                 return False
-            known = len(records.emitters) + len(mine.emitters)
             mine.emitters.append(emitter_of(resource, scope.scope or scope.instrumentation_library))
             mine.pointers.append(f"/resourceLogs/{index}/scopeLogs/{place}/logRecords/")
-            at = first
-            for size in sizes:
-                mine.starts.append(start + at)
-                at += size + 1
-            at -= 1
+            mine.firsts.append(start + first)
+            mine.lines.append(number)
+            mine.counts.append(len(sizes))
             mine.sizes += sizes
-            mine.groups += [known] * len(sizes)
-            mine.numbers += range(len(sizes))
-    for name in ("starts", "sizes", "groups", "numbers", "emitters", "pointers"):
-        getattr(records, name).extend(getattr(mine, name))
-    records.lines += [number] * len(mine.starts)
-    return bool(mine.starts)
+            at = first + sum(sizes) + len(sizes) - 1
+    records.extend(mine)
+    return bool(mine.sizes)
 
 
 def _shape_of(record: bytes) -> Shape | None:
@@ -208,9 +224,9 @@ def _shape_of(record: bytes) -> Shape | None:
 
 def _bulk(data: bytes, records: _Records, rows: Rows) -> tuple[Bulk | None, NDArray[np.int64]]:
     """Build the columns of the records; give the lines of records that turn out odd, too."""
-    begins = np.array(records.starts, np.int64)
-    objects = Lines(data, (begins, begins + np.array(records.sizes, np.int64)))
-    of_line, of_group = np.array(records.lines, np.int64), np.array(records.groups, np.int64)
+    begins, stops, of_group, of_number = records.places()
+    objects = Lines(data, (begins, stops))
+    of_line = np.array(records.lines, np.int64)[of_group]
     found, lost = match_shapes(objects, rows.state.setdefault("otlp_columns", []), _shape_of)
     count = len(begins)
     matched_rows = np.zeros(count, bool)
@@ -262,7 +278,7 @@ def _bulk(data: bytes, records: _Records, rows: Rows) -> tuple[Bulk | None, NDAr
     )
     groups = pa.array(of_group[good])
     emitters = records.emitters
-    numbers = pa.array(np.array(records.numbers, np.int64)[good]).cast(pa.string())
+    numbers = pa.array(of_number[good]).cast(pa.string())
     size = int(good.sum())
     return Bulk(
         kind=Kind.LOG,
@@ -292,6 +308,11 @@ def _attributes(
     """Build the attributes: those of resource and scope, and over them those of the record."""
     count = len(bases)
     counts = np.zeros(count, np.int64)
+    codes_of: dict[tuple[tuple[str, str], ...], int] = {}
+    emitted = np.array(
+        [codes_of.setdefault(tuple(item.attributes.items()), len(codes_of)) for item in records.emitters]
+    )
+    distinct = list(codes_of)
     plans: list[tuple[NDArray[np.int64], list[tuple[str, int]]]] = []
     constants: list[str] = []
     for matched in found:
@@ -300,12 +321,13 @@ def _attributes(
             if name == "observed":
                 own["observed_time_unix_nano"] = number
         chosen = matched.rows[good[matched.rows]]
-        edges = np.flatnonzero(np.diff(of_group[chosen])) + 1
-        for part in np.split(chosen, edges):
+        said = emitted[of_group[chosen]]
+        order = np.argsort(said, kind="stable")
+        for part in np.split(chosen[order], np.flatnonzero(np.diff(said[order])) + 1):
             if not len(part):
                 continue
             merged = dict(own)
-            for name, value in records.emitters[int(of_group[part[0]])].attributes.items():
+            for name, value in distinct[int(emitted[of_group[part[0]]])]:
                 if name not in own:
                     constants.append(value)
                     merged[name] = -len(constants)

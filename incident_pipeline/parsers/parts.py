@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from incident_pipeline.parsers.access_columns import access_columns
 from incident_pipeline.parsers.json_log_columns import json_log_columns
+from incident_pipeline.parsers.jsontext import is_json, lines
 from incident_pipeline.parsers.otlp_columns import otlp_columns
 from incident_pipeline.parsers.part import Part
 from incident_pipeline.parsers.syslog_columns import syslog_columns
@@ -44,6 +45,8 @@ def parse_part(parser: Format, part: Part, rows: Rows, *, worth: int = _WORTH) -
     """Parse a part of a stream; parts are given in order."""
     rows.begin(part)
     columns = COLUMNS.get(parser.id) if len(part.data) >= worth and part.places is None else None
+    if columns is not None and parser.splitting == "json" and _spans_lines(part.data):
+        columns = None
     if columns is None:
         parser.parse(part.data, rows)
         return
@@ -59,6 +62,12 @@ def parse_part(parser: Format, part: Part, rows: Rows, *, worth: int = _WORTH) -
         rows.flush(rejects=False)
         if bulk is not None and left:
             _put_in_order(held, part.offset, left)
+
+
+def _spans_lines(data: bytes) -> bool:
+    """Tell whether the first document goes over many lines, as `jsontext.documents` sees it."""
+    start, end = next(lines(data), (0, 0))
+    return data[start : start + 1] in (b"{", b"[") and not is_json(data[start:end])
 
 
 def _put_in_order(held: MemorySink, offset: int, left: Left) -> None:

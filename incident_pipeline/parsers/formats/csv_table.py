@@ -50,8 +50,8 @@ _KINDS: Final = {
 _SIGNS: Final = (
     (Kind.CHANGE, frozenset([
         "commit", "sha", "commit_sha", "git_sha", "revision", "deployment_id", "deploy_id", "deployed_at",
-        "deployed_by", "change_id", "change_type", "change_number", "pull_request", "release", "old_version", "new_version",
-        "from_version", "to_version", "flag", "flag_key", "rollback",
+        "deployed_by", "change_id", "change_type", "change_number", "pull_request", "release", "old_version",
+        "new_version", "from_version", "to_version", "flag", "flag_key", "rollback",
     ])),
     (Kind.ALERT, frozenset([
         "alert", "alertname", "alert_name", "alert_id", "fired_at", "fingerprint", "monitor_id",

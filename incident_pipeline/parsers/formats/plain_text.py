@@ -28,8 +28,10 @@ _LEVEL: Final = re.compile(
 _LEVEL_WITHIN: Final = 80
 """A level stands near the front; further on it is part of the message."""
 _HEAD: Final = 80
-_TWO_WAYS: Final = "dates such as 03/04/2026 can be read two ways, so their times are unknown: "
+_TWO_WAYS: Final = (
+    "dates such as 03/04/2026 can be read two ways, so their times are unknown: "
     "say which with --assume-date-order"
+)
 _LINE: Final = 65_536
 _DATED_SHARE: Final = 0.2
 """Traces and wrapped messages leave most lines of a log without a time."""
