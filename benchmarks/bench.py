@@ -1,6 +1,6 @@
 """What `make bench` runs: stage costs on the recordings, ratios against named baselines, and full counts.
 
-    python benchmarks/bench.py [SECTION...]     sections: chain parse hash search redaction hostile
+    python benchmarks/bench.py [SECTION...]     sections: chain parse readers hash search redaction hostile
 
 Ratios are CPU over CPU on the same bytes in one run, median of five, interleaved; absolutes are context.
 `hostile` runs the property tests with many more examples than the test suite does.

@@ -23,7 +23,8 @@ from incident_pipeline.ingest import open_bundle
 from incident_pipeline.model.artifact import Problem, SealedEvidence
 from incident_pipeline.model.hypothesis import Hypotheses
 from incident_pipeline.parsers import ParquetSink, Reading, digest_of, parse_sealed_into
-from incident_pipeline.parsers.table import read_table, write_table
+from incident_pipeline.parsers.memory import reuse_memory
+from incident_pipeline.parsers.table import read_batches, write_table
 from incident_pipeline.postmortem import assemble, render_html, render_markdown
 from incident_pipeline.progress import report as say
 from incident_pipeline.redaction import (
@@ -36,7 +37,7 @@ from incident_pipeline.redaction import (
 )
 from incident_pipeline.retrieval import build_index, load_embedder, make_chunks
 from incident_pipeline.serialise import compact_json, file_sha256, sha256_hex, write_bytes, write_json
-from incident_pipeline.signals import MINED, mine_templates
+from incident_pipeline.signals import MINED, mine_batches
 from incident_pipeline.timeline import build_timeline, narrative
 
 if TYPE_CHECKING:
@@ -165,12 +166,13 @@ def parse_events(workspace: Workspace, key: str) -> StageReport:
     folder = workspace.folder(key)
     reader = _reader(workspace, folder, "parsed_events")
     own = workspace.own_formats()
+    reuse_memory()
     with ParquetSink(folder) as sink:
         evidence = sealed(folder)
         reading = Reading(formats=own, not_after=evidence.start_time)
         report = parse_sealed_into(sink, reader, evidence.artifacts, reading)
     write_json(folder.parse_report, report)
-    write_table(folder.templates, mine_templates(read_table(folder.events, MINED)))
+    write_table(folder.templates, mine_batches(read_batches(folder.events, MINED)))
     counts = {
         "events": sink.counts["events"],
         "samples": sink.counts["samples"],

@@ -13,8 +13,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from incident_pipeline.model.event import Kind, TimeBasis
+from incident_pipeline.parsers.byte_words import clock_seconds
 from incident_pipeline.parsers.columns import (
     Bulk,
+    Pieces,
     Slices,
     bytes_of,
     constant,
@@ -27,7 +29,7 @@ from incident_pipeline.parsers.columns import (
 from incident_pipeline.parsers.formats import access_log
 from incident_pipeline.parsers.json_columns import Lines
 from incident_pipeline.parsers.severity import status_severity
-from incident_pipeline.parsers.timestamps import UNKNOWN
+from incident_pipeline.parsers.timestamps import SECOND, UNKNOWN
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -37,6 +39,10 @@ if TYPE_CHECKING:
 
 _STAMP: Final = 26
 """Characters of `23/Nov/2026:08:00:00 +0000`."""
+_CLOCK: Final = 12
+"""Where the clock stands in it."""
+_YEARS: Final = (1700, 2250)
+"""Years whose nanoseconds surely fit 64 bits; others are read one by one."""
 _LONGEST_PATH: Final = 200
 _ADDRESS: Final = np.isin(np.arange(256), list(b"0123456789abcdefABCDEF.:"))
 _USER: Final = np.isin(
@@ -112,11 +118,7 @@ def _read(lines: Lines, plain: NDArray[np.int64], rows: Rows) -> tuple[Bulk | No
     if not len(plain):
         return None, plain
     width = len(pieces)
-    slices = Slices(
-        lines.data,
-        np.stack([begin for begin, _ in pieces], axis=1).ravel(),
-        np.stack([end for _, end in pieces], axis=1).ravel(),
-    )
+    slices = Pieces(lines.data, pieces)
     base = np.arange(len(plain)) * width
     address, user, stamp, method, url, protocol, status, size, referrer, agent = (
         slices.take(base + number) for number in range(width)
@@ -132,9 +134,9 @@ def _read(lines: Lines, plain: NDArray[np.int64], rows: Rows) -> tuple[Bulk | No
     odd |= truths(pc.is_null(code))
     path = _until_question(url)
     odd |= truths(pc.greater(pc.binary_length(path), _LONGEST_PATH))
-    # Each second of a log is worked out once.
-    ns = map_distinct(stamp, lambda text: _stamp(text, rows.zone).time_ns, pa.int64())
-    odd |= truths(pc.is_null(ns))
+    times, timed = _times(lines, pieces[2][0], rows.zone)
+    ns = pa.array(times)
+    odd |= ~timed
     told = pc.binary_join_element_wise(method, path, " ")
     message = pc.binary_join_element_wise(told, status, " -> ")
     present = np.ones((len(plain), len(_KEYS)), bool)
@@ -176,6 +178,43 @@ def _values(
 
 def _severity(status: str) -> int | None:
     return status_severity(int(status)) if status.isdigit() and "1" <= status[0] <= "5" else None
+
+
+def _times(
+    lines: Lines, at: NDArray[np.int64], zone: Zone | None
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Read the times at these places: nanoseconds, and which are known. Each day is worked out once."""
+    seconds, known = clock_seconds(lines.words[at + _CLOCK])
+    # What stands before and behind the clock: the day in words that overlap, the offset at the end.
+    sides = (lines.words[at], lines.words[at + 4], lines.words[at + _STAMP - 8] >> np.uint64(16))
+    turns = np.zeros(len(at), bool)
+    turns[:1] = True
+    for side in sides:
+        turns[1:] |= side[1:] != side[:-1]
+    firsts = np.flatnonzero(turns)
+    days: dict[bytes, int | None] = {}
+    starts = np.zeros(len(firsts), np.int64)
+    for number, place in enumerate(at[firsts].tolist()):
+        text = lines.data[place : place + _STAMP]
+        key = text[:_CLOCK] + text[_CLOCK + 8 :]
+        if key not in days:
+            days[key] = _midnight(key.decode(), zone)
+        start = days[key]
+        if start is None:
+            known[firsts[number] : firsts[number + 1] if number + 1 < len(firsts) else None] = False
+        else:
+            starts[number] = start
+    ns = starts[np.cumsum(turns) - 1] + seconds * SECOND
+    return ns, known & (ns != 0)
+
+
+def _midnight(sides: str, zone: Zone | None) -> int | None:
+    """Give when the day of a stamp began at its offset; None where that day must be read line by line."""
+    if not sides[7:11].isdigit() or not _YEARS[0] <= int(sides[7:11]) < _YEARS[1]:
+        return None
+    # Noon, since a moment of 0 ns counts as no time.
+    noon = _stamp(f"{sides[:_CLOCK]}12:00:00{sides[_CLOCK:]}", zone).time_ns
+    return None if noon is None else noon - 12 * 3600 * SECOND
 
 
 def _stamp(text: str, zone: Zone | None) -> Stamp:

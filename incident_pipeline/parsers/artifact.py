@@ -159,7 +159,12 @@ def _parse(rows: Rows, stream: Stream, parser: Format | None, reading: Reading) 
     # An operator's word on the format leaves nothing to others.
     second = SecondReading(rows, reading.all_formats if reading.pin is None else (), parser)
     begins_record = bool if parser is None else how_to_cut(stream, parser)
-    parts = (stream.rest(),) if begins_record is None else stream.parts(reading.part_bytes, begins_record)
+    is_closed = None if parser is None else parser.is_closed
+    parts = (
+        (stream.rest(),)
+        if begins_record is None
+        else stream.parts(reading.part_bytes, begins_record, is_closed)
+    )
     for whole in parts:
         part, is_recoded = (whole, False) if parser is not None and parser.binary else as_utf8(whole)
         if is_recoded:

@@ -63,7 +63,7 @@ def line_ranges(buffer: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArray[n
 class Slices:
     """Slices of a buffer in ascending order without overlap, from which columns of text are taken."""
 
-    def __init__(self, data: bytes, starts: NDArray[np.int64], ends: NDArray[np.int64]) -> None:
+    def __init__(self, data: bytes, starts: NDArray[np.integer], ends: NDArray[np.integer]) -> None:
         """Take the slices `data[starts[i]:ends[i]]`; nothing is copied."""
         offsets = np.empty(2 * len(starts) + 1, np.int32)
         offsets[0:-1:2] = starts
@@ -79,6 +79,18 @@ class Slices:
         if lacking.any():
             return self._texts.take(pa.array(picked, mask=lacking))
         return self._texts.take(pa.array(picked))
+
+
+class Pieces(Slices):
+    """Several pieces of each of many lines: that of line i and piece k has the number i * len(pieces) + k."""
+
+    def __init__(self, data: bytes, pieces: list[tuple[NDArray[np.int64], NDArray[np.int64]]]) -> None:
+        """Take the pieces `data[begin[i]:end[i]]` of each line, in the order of the line."""
+        count = len(pieces[0][0])
+        bounds = np.empty((2, count * len(pieces)), np.int32)
+        for number, (begin, end) in enumerate(pieces):
+            bounds[0, number :: len(pieces)], bounds[1, number :: len(pieces)] = begin, end
+        super().__init__(data, bounds[0], bounds[1])
 
 
 def bytes_of(column: pa.Array) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:

@@ -34,7 +34,7 @@ _BLOCK: Final = 2_048
 _MAX_FIXED: Final = 2_048
 _TOKEN: Final = re.compile(rb'"(?:[^"\\]|\\.)*"|[{}\[\]:,]|[ \t]+|[^\s{}\[\]:,"]+', re.DOTALL)
 _SCALAR: Final = re.compile(rb"-?(?:0|[1-9][0-9]{0,17})(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?|true|false")
-_SCALARS: Final = (
+SCALAR_GRAMMAR: Final = (
     r"^(?:0|-?[1-9][0-9]{0,17}|-?(?:0|[1-9][0-9]{0,17})(?:\.[0-9]{1,64}(?:[eE][+-]?[0-9]{1,4})?|[eE][+-]?[0-9]{1,4})"
     r"|true|false)$"
 )
@@ -204,7 +204,7 @@ def _places(
     fits &= _equal(lines, at, shape.fixed[-1]) & (at + len(shape.fixed[-1]) == lines.ends[rows])
     for index, value in enumerate(shape.values):
         if not value.is_text and fits.any():
-            fits &= _are_scalars(lines, starts[index], ends[index], fits)
+            fits &= are_scalars(lines, starts[index], ends[index], fits)
     return fits, starts, ends
 
 
@@ -223,7 +223,7 @@ def _equal(lines: Lines, at: NDArray[np.int64], fixed: bytes) -> NDArray[np.bool
     return np.ones(len(at), bool) if equal is None else equal
 
 
-def _are_scalars(
+def are_scalars(
     lines: Lines, starts: NDArray[np.int64], ends: NDArray[np.int64], fits: NDArray[np.bool_]
 ) -> NDArray[np.bool_]:
     """Say which stretches are numbers, true or false, in the one way that JSON has for them."""
@@ -235,7 +235,7 @@ def _are_scalars(
     odd = rows[~_are_simple(lines, starts[rows], sizes[rows])]
     if len(odd):
         texts = pa.array([lines.data[a:b] for a, b in zip(starts[odd], ends[odd], strict=True)], pa.binary())
-        good[odd] = pc.match_substring_regex(texts, _SCALARS).to_numpy(zero_copy_only=False)
+        good[odd] = pc.match_substring_regex(texts, SCALAR_GRAMMAR).to_numpy(zero_copy_only=False)
     return good
 
 
@@ -265,7 +265,7 @@ def _are_simple(lines: Lines, at: NDArray[np.int64], sizes: NDArray[np.int64]) -
     fits = (sizes > 0) & (bad == 0) & (dots <= 1) & (first != ord("."))
     fits &= lines.buffer[np.minimum(at + np.maximum(sizes, 1), len(lines.buffer)) - 1] != ord(".")
     fits &= (first != ord("0")) | ((sizes == 1) & ~signed) | ((sizes > 1) & (second == ord(".")))
-    return words | (fits & ((sizes <= _WHOLE) | (early != 0)))
+    return np.asarray(words | (fits & ((sizes <= _WHOLE) | (early != 0))))
 
 
 def _word(text: bytes) -> np.uint64:

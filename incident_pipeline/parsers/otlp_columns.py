@@ -203,7 +203,7 @@ def _take_line(data: bytes, start: int, end: int, number: int, records: _Records
                 return False
             if not scope.log_records:
                 continue
-            sizes = list(map(len, map(memoryview, scope.log_records)))
+            sizes = [len(memoryview(raw)) for raw in scope.log_records]
             first = line.find(bytes(scope.log_records[0]), at)
             if first < 0:
                 return False

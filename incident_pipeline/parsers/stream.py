@@ -84,8 +84,16 @@ class Stream:
         """Take the next `size` bytes of text, which were peeked at."""
         return self._take(size)
 
-    def parts(self, size: int, begins_record: Callable[[bytes], bool]) -> Iterator[Part]:
-        """Take the stream in parts of about `size` bytes that end before a line that begins a record."""
+    def parts(
+        self,
+        size: int,
+        begins_record: Callable[[bytes], bool],
+        is_closed: Callable[[bytes, int], bool] | None = None,
+    ) -> Iterator[Part]:
+        """Take the stream in parts of about `size` bytes that end before a line that begins a record.
+
+        `is_closed` says of a place in the bytes at hand that no record in pieces goes on behind it.
+        """
         wanted = size
         while True:
             data = self.peek(wanted)
@@ -93,7 +101,7 @@ class Stream:
                 if data:
                     yield self._take(len(data))
                 return
-            cut = _last_beginning(data, min(wanted, len(data)), begins_record) or _forced_cut(data)
+            cut = _last_beginning(data, min(wanted, len(data)), begins_record, is_closed) or _forced_cut(data)
             if cut:
                 yield self._take(cut)
                 wanted = size
@@ -150,14 +158,20 @@ def _json_line(line: bytes) -> bool:
     return text[:1] not in (b"{", b"[", b"") or is_json(text)
 
 
-def _last_beginning(data: bytes, within: int, begins_record: Callable[[bytes], bool]) -> int:
+def _last_beginning(
+    data: bytes,
+    within: int,
+    begins_record: Callable[[bytes], bool],
+    is_closed: Callable[[bytes, int], bool] | None,
+) -> int:
     """Give where the last whole line that begins a record starts; 0 when none does but the first."""
     end = data.rfind(b"\n", 0, within)
     while end > 0:
         start = data.rfind(b"\n", 0, end) + 1
         line = data[start:end]
         # A byte order mark inside a stream is text; at the head of a part it would be passed over.
-        if start and not line.startswith(_BOM) and begins_record(line):
+        fits = start and not line.startswith(_BOM) and begins_record(line)
+        if fits and (is_closed is None or is_closed(data, start)):
             return start
         end = start - 1
     return 0

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from incident_pipeline.model.event import Kind
+from incident_pipeline.parsers.byte_words import begins_with, byte_at, clock_seconds, places_of, words_of
 from incident_pipeline.parsers.columns import (
     Bulk,
     Slices,
@@ -28,6 +29,7 @@ from incident_pipeline.parsers.columns import (
 from incident_pipeline.parsers.formats import syslog
 from incident_pipeline.parsers.syslog_priority import FACILITIES, HIGHEST, LEVELS, NAMES
 from incident_pipeline.parsers.time_columns import parse_times
+from incident_pipeline.parsers.timestamps import SECOND
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -42,10 +44,15 @@ _PRINTED: Final = (np.arange(256) > 32) & (np.arange(256) < 127)  # noqa: PLR200
 _SPACE: Final = 32
 _BSD: Final = 15
 """Characters of `Nov 23 08:00:00`."""
+_DAY: Final = 7
+"""Characters of `Nov 23 `."""
+_LAST_SECOND: Final = 86_399
 _LONGEST: Final = 32_768
 _ISO: Final = r"^\d{4}-\d\d-\d\d[T]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?:Z|[+-]\d\d:?\d\d)?$"
-_TELLING: Final = r"race|RACE|^\s*(?:--- )?(?:last )?message repeated|^(?:[\[{@]|[A-Z]{3,}|level=|ts=|time=)"
-"""More than what the row loop looks into: messages with trace ids, repeats, levels, records of their own."""
+_TELLING: Final = (b"--- ", b"last mes", b"level=", b"ts=", b"time=")
+_MARKS: Final = np.isin(np.arange(256), list(b" \t\r\n\x0b\x0c[{@"))
+_UPPER: Final = np.isin(np.arange(256), list(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ"))
+"""What more than the row loop looks into begins with: repeats, levels, records of their own."""
 _KEYS: Final = ("process.pid", "syslog.facility", "syslog.msgid", "syslog.severity", "syslog.version")
 
 
@@ -65,6 +72,7 @@ class _Text:
     def __init__(self, data: bytes) -> None:
         self.data = data
         self.buffer = np.frombuffer(data + bytes(64), np.uint8)
+        self.words = words_of(self.buffer)
         self.starts, self.ends = line_ranges(self.buffer[: len(data)])
         self.marks = {mark: np.flatnonzero(self.buffer == mark) for mark in (_SPACE, ord(":"), ord("["))}
         first, last = self.buffer[self.starts], self.buffer[np.maximum(self.ends - 1, 0)]
@@ -119,7 +127,7 @@ def syslog_columns(data: bytes, rows: Rows) -> tuple[Bulk | None, list[tuple[int
 def _told_plainly(text: _Text, fields: _Fields, known: Columns) -> tuple[_Fields, Columns]:
     """Keep the records whose fields are plain words, and whose message tells nothing else."""
     message = _column(text, fields, "message")
-    odd = truths(pc.match_substring_regex(message, _TELLING))
+    odd = _tells_more(text, *fields.fields["message"])
     for name, allowed in (("host", _WORDS), ("tag", _WORDS), ("pid", _DIGITS), ("msgid", _PRINTED)):
         if name in fields.fields:
             column = _column(text, fields, name)
@@ -132,6 +140,23 @@ def _told_plainly(text: _Text, fields: _Fields, known: Columns) -> tuple[_Fields
         pri = map_distinct(_column(text, fields, "pri"), _is_priority, pa.bool_())
         odd |= ~truths(pri)
     return _kept(fields, known | {"message": message}, ~odd)
+
+
+def _tells_more(text: _Text, begin: NDArray[np.int64], end: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Say which messages the row loop may look into: more than it does, since it is asked then."""
+    head = text.words[begin]
+    first = byte_at(head, 0)
+    more = _MARKS[first] | (_UPPER[first] & _UPPER[byte_at(head, 1)] & _UPPER[byte_at(head, 2)])
+    more |= begins_with(head, b"message ") & begins_with(text.words[begin + 8], b"repeated")
+    for start in _TELLING:
+        more |= begins_with(head, start)
+    for name in (b"race", b"RACE"):  # what every name of a trace id holds
+        places = places_of(text.data, name)
+        if len(places):
+            row = np.searchsorted(begin, places, side="right") - 1
+            row = row[(row >= 0) & (places < end[row])]
+            more[row] = True
+    return more
 
 
 def _is_priority(word: str) -> bool:
@@ -216,13 +241,17 @@ def _tagged(
 
 def _bsd(text: _Text, lines: NDArray[np.int64], rows: Rows) -> tuple[_Fields, Columns]:
     starts = text.starts[lines]
-    head = text.buffer[starts[:, None] + np.arange(_BSD + 1)]
-    fits = (head[:, [3, 6, 15]] == _SPACE).all(axis=1) & (head[:, [9, 12]] == ord(":")).all(axis=1)
-    fits &= _DIGITS[head[:, [5, 7, 8, 10, 11, 13, 14]]].all(axis=1)
-    fits &= _DIGITS[head[:, 4]] | (head[:, 4] == _SPACE)
+    day, clock = text.words[starts], text.words[starts + _DAY]
+    fits = (byte_at(day, 3) == _SPACE) & (byte_at(day, 6) == _SPACE) & (text.buffer[starts + _BSD] == _SPACE)
+    fits &= _DIGITS[byte_at(day, 5)] & (_DIGITS[byte_at(day, 4)] | (byte_at(day, 4) == _SPACE))
+    for place in range(8):
+        fits &= byte_at(clock, place) == ord(":") if place in (2, 5) else _DIGITS[byte_at(clock, place)]
     found, fine = _tagged(text, lines, starts + _BSD + 1, (starts, starts + _BSD))
     fields, _ = _kept(found, {}, fits & fine)
     raw = _column(text, fields, "time")
+    known = _by_day(text, fields, raw, rows)
+    if known is not None:
+        return fields, known
     matches = {word: syslog.BSD.match(f"{word} -") for word in pc.unique(raw).to_pylist()}
     # In the order of their first line, since a clock that counts years goes forwards.
     stamps = {word: rows.clock.stamp(match, word) for word, match in matches.items() if match is not None}
@@ -239,6 +268,42 @@ def _bsd(text: _Text, lines: NDArray[np.int64], rows: Rows) -> tuple[_Fields, Co
         "time_raw": raw,
     }
     return _kept(fields, known, truths(pc.is_valid(known["time_basis"])))
+
+
+def _by_day(text: _Text, fields: _Fields, raw: pa.Array, rows: Rows) -> Columns | None:
+    """Work out each day once; None where the hour matters too, or a day or hour is none."""
+    starts = text.starts[fields.rows]
+    seconds, fine = clock_seconds(text.words[starts + _DAY])
+    if not len(starts) or not fine.all() or not (rows.zone is None or isinstance(rows.zone, int)):
+        return None
+    days = text.words[starts] & np.uint64((1 << 8 * _DAY) - 1)
+    if (days == days[0]).all():
+        firsts, which = np.zeros(1, np.int64), np.zeros(len(days), np.int64)
+    else:
+        _, firsts, which = np.unique(days, return_index=True, return_inverse=True)
+    if rows.clock.is_stateful and len({text.data[starts[row] : starts[row] + 3] for row in firsts}) > 1:
+        return None
+    midnights = []
+    for row in firsts.tolist():
+        name = text.data[starts[row] : starts[row] + _DAY].decode()
+        ends = []
+        for hour in ("00:00:00", "23:59:59"):
+            match = syslog.BSD.match(f"{name}{hour} -")
+            if match is None:
+                return None
+            ends.append(rows.clock.stamp(match, name + hour))
+        first, last = ends
+        if first.time_ns is None or last.time_ns != first.time_ns + _LAST_SECOND * SECOND:
+            return None
+        midnights.append(first)
+    ns = np.array([stamp.time_ns for stamp in midnights], np.int64)[which] + seconds * SECOND
+    number = pa.array(which)
+    return {
+        "time_ns": pa.array(ns),
+        "time_precision": pa.array([stamp.precision for stamp in midnights], pa.string()).take(number),
+        "time_basis": pa.array([str(stamp.basis) for stamp in midnights], pa.string()).take(number),
+        "time_raw": raw,
+    }
 
 
 def _iso(text: _Text, lines: NDArray[np.int64], rows: Rows) -> tuple[_Fields, Columns]:

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from incident_pipeline.serialise import write_with
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
     from types import TracebackType
 
@@ -264,3 +264,10 @@ def _offsets(column: pa.Array) -> NDArray[np.int32]:
 def read_table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
     """Read a table that `write_table` wrote, or some of its columns."""
     return pq.read_table(path, columns=None if columns is None else list(columns))
+
+
+def read_batches(path: Path, columns: Sequence[str]) -> Iterator[pa.Table]:
+    """Read some columns of a table that `write_table` wrote, a row group at a time."""
+    with pq.ParquetFile(path) as file:
+        for number in range(file.num_row_groups):
+            yield file.read_row_group(number, columns=list(columns))

@@ -3,8 +3,11 @@
 
 from __future__ import annotations
 
+import json
+import re
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given
@@ -12,6 +15,7 @@ from hypothesis import strategies as st
 
 from incident_pipeline.parsers import Source, all_formats
 from incident_pipeline.parsers.clock import Clock
+from incident_pipeline.parsers.json_columns import SCALAR_GRAMMAR, Lines, are_scalars
 from incident_pipeline.parsers.parts import COLUMNS, parse_part
 from incident_pipeline.parsers.rows import Rows
 from incident_pipeline.parsers.sink import SCHEMAS, MemorySink
@@ -148,6 +152,35 @@ def test_plain_lines_are_read_as_columns(name: str) -> None:
     assert bulk is not None
     assert (len(bulk.starts) >= 100, left) == (True, [])
     assert parser.id == name
+
+
+@pytest.mark.parametrize("name", ["json_lines", "otlp_json"])
+def test_documents_over_many_lines_are_no_matter_of_columns(name: str) -> None:
+    lines = [line for line in LINES[name] if line[:1] == b"{" and line[-1:] == b"}"]
+    documents = [json.loads(line) for line in lines[:3]]
+    for data in (
+        json.dumps(documents[0], indent=1),
+        "\n".join(json.dumps(one, indent=2) for one in documents),
+    ):
+        assert rows_of(name, data.encode(), 0, None) == rows_of(name, data.encode(), 10**9, None)
+
+
+SCALARS = st.one_of(
+    st.sampled_from(["true", "false", "null", "-", "-0", "00", "0.", "-0.0", ".5", "1.", "1e5", "1.5E-3", "/", ":", "é"]),
+    st.integers(-(10**20), 10**20).map(str),
+    st.floats().map(repr),
+    st.text("0123456789.-eE+", min_size=1, max_size=26),
+)  # fmt: skip
+
+
+@given(st.lists(SCALARS, min_size=1, max_size=20))
+def test_numbers_are_told_eight_bytes_at_a_time_as_by_their_grammar(drawn: list[str]) -> None:
+    texts = [text.encode() for text in drawn]
+    data = b"".join(b'{"n":' + text + b"}\n" for text in texts)
+    ends = np.cumsum([len(text) + 7 for text in texts]) - 2
+    starts = ends - np.array([len(text) for text in texts])
+    told = are_scalars(Lines(data), starts, ends, np.ones(len(texts), bool))
+    assert told.tolist() == [re.search(SCALAR_GRAMMAR, text) is not None for text in drawn]
 
 
 TIMES = st.one_of(

@@ -4,6 +4,12 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from incident_pipeline.parsers import Source, parse_artifact
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -131,3 +137,34 @@ def test_journald_bytes_repeats_and_priorities(look: Callable[..., Look]) -> Non
     assert (second["time_ns"], second["severity"], second["message"]) == (1534860261000001000, 13, "slow")
     assert second["attributes"]["X"] == '["1","2"]'
     assert third["attributes"]["message.too_long"] == "true"
+
+
+def _cri(text: str, tag: str, stream: str) -> str:
+    return f"2024-01-02T03:04:05.1Z {stream} {tag} {text}\n"
+
+
+_PIECES = st.lists(
+    st.tuples(
+        st.sampled_from(["a", "stdout", "stderr b"]), st.booleans(), st.sampled_from(["stdout", "stderr"])
+    ),
+    min_size=1,
+    max_size=30,
+)
+
+
+@pytest.mark.parametrize("name", ["docker_json_file", "cri"])
+def test_a_line_in_pieces_is_one_row_wherever_the_stream_is_cut(name: str) -> None:
+    @given(_PIECES, st.integers(1, 600))
+    def same(pieces: list[tuple[str, bool, str]], size: int) -> None:
+        lines = [
+            _cri(text, "F" if whole else "P", stream)
+            if name == "cri"
+            else _docker(text + "\n" * whole, stream=stream)
+            for text, whole, stream in pieces
+        ]
+        data = "".join(lines).encode()
+        source = Source(sha256="ab" * 32, uri="x")
+        cut, uncut = (parse_artifact(data, source, pin=name, part_bytes=bytes_) for bytes_ in (size, 10**9))
+        assert (cut.events, cut.quarantine, cut.report) == (uncut.events, uncut.quarantine, uncut.report)
+
+    same()

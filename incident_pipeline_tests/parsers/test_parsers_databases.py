@@ -42,9 +42,11 @@ def test_postgresql_reads_any_line_prefix(look: Callable[..., Look], prefix: str
     assert row["time_basis"] == "explicit"
 
 
-def test_postgresql_details_name_their_entry_and_statements_keep_their_lines(look: Callable[..., Look]) -> None:
+def test_postgresql_details_name_their_entry_and_statements_keep_their_lines(
+    look: Callable[..., Look],
+) -> None:
     seen = look(
-        "2026-11-23 08:05:32.864 CET [7] ERROR:  column \"x\" does not exist at character 8\n"
+        '2026-11-23 08:05:32.864 CET [7] ERROR:  column "x" does not exist at character 8\n'
         "2026-11-23 08:05:32.864 CET [7] STATEMENT:  SELECT x\n\tFROM t\n\tWHERE y;\n"
         "2026-11-23 08:05:33.000 CET [8] LOG:  duration: 2474.307 ms  statement: SELECT 1\n",
         pin="postgresql_text",

@@ -31,6 +31,15 @@ def test_nothing_recognises_noise() -> None:
 
 
 def test_scores_stay_between_nothing_and_one() -> None:
-    heads = (b"", b"{}", b"[]", b"a,b\n1,2\n", b"2026-01-02T03:04:05Z x\n", b'{"time":1}\n', b"# x\n", b"\xff\n")
+    heads = (
+        b"",
+        b"{}",
+        b"[]",
+        b"a,b\n1,2\n",
+        b"2026-01-02T03:04:05Z x\n",
+        b'{"time":1}\n',
+        b"# x\n",
+        b"\xff\n",
+    )
     for item in all_formats():
         assert all(0 <= item.score(Sample.of(head, "unknown")) <= 1 for head in heads), item.id

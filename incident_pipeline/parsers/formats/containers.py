@@ -21,6 +21,8 @@ from incident_pipeline.parsers.line_format import share_of, text_of
 from incident_pipeline.parsers.timestamps import UNKNOWN, parse_time
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from incident_pipeline.parsers.detect import Sample
     from incident_pipeline.parsers.format import Splitting
     from incident_pipeline.parsers.rows import Event, Rows
@@ -45,6 +47,9 @@ _KUBECTL: Final = re.compile(
 )
 _KUBECTL_PREFIX: Final = re.compile(r"\[pod/(?P<pod>[^/\]\s]+)/(?P<container>[^\]\s]+)\] ?")
 _KUBECTL_LINE: Final = re.compile(rb"\[pod/[^/\]\s]+/[^\]\s]+\] ")
+
+
+_STREAMS: Final = ("stdout", "stderr")
 
 
 class _Pod(NamedTuple):
@@ -103,9 +108,46 @@ class DockerJson(Format):
             stream = json_text(value.get("stream", ""))
             pieces.take(
                 stream, record.start, record.end, text,
-                whole=text.endswith("\n"), event=partial(_docker_event, rows, value, record.pointer),
+                whole=_is_whole(value), event=partial(_docker_event, rows, value, record.pointer),
             )  # fmt: skip
         pieces.finish()
+
+    def is_closed(self, data: bytes, at: int) -> bool:
+        """Tell whether the last record of each stream before this place is a whole line."""
+        return _are_closed(data, at, _docker_piece)
+
+
+def _is_whole(value: dict[str, Any]) -> bool:
+    """Tell whether a record ends a line; pieces are joined per stream, and Docker knows two."""
+    return value["log"].endswith("\n") or value.get("stream") not in _STREAMS
+
+
+def _docker_piece(line: bytes, stream: str) -> bool | None:
+    """Tell whether the last record of this stream in a line is whole; None when it holds none."""
+    held = [item.value for item in records(line) if isinstance(item.value, dict)]
+    of_stream = [item for item in held if item.get("stream") == stream and isinstance(item.get("log"), str)]
+    return _is_whole(of_stream[-1]) if of_stream else None
+
+
+def _cri_piece(line: bytes, stream: str) -> bool | None:
+    match = _CRI.match(line)
+    return match["tags"][:1] == b"F" if match is not None and match["stream"].decode() == stream else None
+
+
+def _are_closed(data: bytes, at: int, piece: Callable[[bytes, str], bool | None]) -> bool:
+    """Look back for the last record of each stream: at a cut none may wait for its other pieces."""
+    for stream in _STREAMS:
+        name, end = stream.encode(), at
+        while (place := data.rfind(name, 0, end)) >= 0:
+            start = data.rfind(b"\n", 0, place) + 1
+            stop = data.find(b"\n", place)
+            is_whole = piece(data[start : stop if stop >= 0 else len(data)].rstrip(b"\r"), stream)
+            if is_whole is not None:
+                if not is_whole:
+                    return False
+                break
+            end = start
+    return True
 
 
 def _docker_event(
@@ -151,6 +193,10 @@ class Cri(Format):
                 whole=match["tags"][:1] == b"F", event=partial(_cri_event, rows, pod, stream, stamp),
             )  # fmt: skip
         pieces.finish()
+
+    def is_closed(self, data: bytes, at: int) -> bool:
+        """Tell whether the last line of each stream before this place is no piece."""
+        return _are_closed(data, at, _cri_piece)
 
 
 def _cri_event(
