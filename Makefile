@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test check ui bench schemas lock clean install
+.PHONY: demo test check ui bench schemas formats lock clean install
 
 install: $(STAMP)
 
@@ -28,6 +28,7 @@ check: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/python -m incident_pipeline.model.schemas --check schemas
+	$(BIN)/python -m incident_pipeline.parsers.catalogue --check docs/formats.md
 
 ui: $(STAMP)
 	DAGSTER_HOME=$(CURDIR) $(BIN)/incident-pipeline ui
@@ -37,6 +38,9 @@ bench: $(STAMP)
 
 schemas: $(STAMP)
 	$(BIN)/python -m incident_pipeline.model.schemas schemas
+
+formats: $(STAMP)
+	$(BIN)/python -m incident_pipeline.parsers.catalogue docs/formats.md
 
 lock: $(STAMP)
 	{ echo '# Every direct and transitive version, as installed and tested together on Python 3.11. Made by `make lock`.'; \

@@ -1,6 +1,6 @@
 """What `make bench` runs: stage costs on the recordings, ratios against named baselines, and full counts.
 
-    python benchmarks/bench.py [SECTION...]     sections: chain parse hash search redaction sealing hostile
+    python benchmarks/bench.py [SECTION...]     sections: chain parse readers hash search redaction sealing hostile
 
 Ratios are CPU over CPU on the same bytes in one run, median of five, interleaved; absolutes are context.
 `hostile` runs the property tests with many more examples than the test suite does.
@@ -105,6 +105,13 @@ def parse(prepared: Prepared) -> None:
               f"{times:.1f} x a bare orjson loop ({theirs:.3f})")  # fmt: skip
 
 
+def readers(_: Prepared) -> None:
+    """Compare parsing a million records with other readers of the same bytes, and its memory at 1 and 3 GB."""
+    command = [sys.executable, str(Path(__file__).parent / "parsing.py")]
+    print(f"  {' '.join(command[1:])}")
+    subprocess.run(command, cwd=PROJECT, check=True)
+
+
 def hashing(prepared: Prepared) -> None:
     """Compare storing into the vault with hashing alone (hashlib.file_digest over the same file)."""
     with tempfile.TemporaryDirectory(dir=prepared.workspace.store) as name:
@@ -169,6 +176,7 @@ def hostile(_: Prepared) -> None:
 SECTIONS: dict[str, Callable[[Prepared], None]] = {
     "chain": chain,
     "parse": parse,
+    "readers": readers,
     "hash": hashing,
     "search": searching,
     "redaction": redaction,

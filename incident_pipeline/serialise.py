@@ -22,7 +22,7 @@ from pydantic import BaseModel
 from incident_pipeline.errors import MalformedInputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 MAX_JSON_BYTES: Final = 256 * 1024**2
 """What `parse_json` takes at most; a document over this is no record of ours."""
@@ -104,14 +104,15 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def write_with(path: Path, write: Callable[[Path], None]) -> None:
-    """Let `write` fill a temporary file beside `path`, then publish it atomically."""
+@contextlib.contextmanager
+def publishing(path: Path) -> Iterator[Path]:
+    """Give a temporary file beside `path` to fill; publish it atomically when the block ends well."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     os.close(handle)
     aside = Path(name)
     try:
-        write(aside)
+        yield aside
         with aside.open("rb+") as file:
             os.fsync(file.fileno())
         aside.chmod(0o644)
@@ -120,6 +121,12 @@ def write_with(path: Path, write: Callable[[Path], None]) -> None:
         with contextlib.suppress(FileNotFoundError):
             aside.unlink()
         raise
+
+
+def write_with(path: Path, write: Callable[[Path], None]) -> None:
+    """Let `write` fill a temporary file beside `path`, then publish it atomically."""
+    with publishing(path) as aside:
+        write(aside)
 
 
 def write_bytes(path: Path, data: bytes) -> None:

@@ -43,6 +43,8 @@ class Settings:
     """IP addresses that are personal data: public (and those a key names as a client's), all, or none."""
     redact_keys: str = ""
     """Further field names whose values are redacted, separated by commas, as `user_id, customer`."""
+    formats: str = ""
+    """Folder of the user's own formats (TOML files); empty means `formats` in the configuration folder."""
     config_dir: str = ""
     """Where keys and trust live; empty means the user's configuration folder."""
     signer: str = ""

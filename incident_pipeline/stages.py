@@ -22,8 +22,9 @@ from incident_pipeline.export import write_derivation
 from incident_pipeline.ingest import open_bundle
 from incident_pipeline.model.artifact import Problem, SealedEvidence
 from incident_pipeline.model.hypothesis import Hypotheses
-from incident_pipeline.parsers import parse_sealed, write_tables
-from incident_pipeline.parsers.table import write_table
+from incident_pipeline.parsers import ParquetSink, Reading, digest_of, parse_sealed_into
+from incident_pipeline.parsers.memory import reuse_memory
+from incident_pipeline.parsers.table import read_batches, write_table
 from incident_pipeline.postmortem import assemble, render_html, render_markdown
 from incident_pipeline.progress import report as say
 from incident_pipeline.redaction import (
@@ -36,7 +37,7 @@ from incident_pipeline.redaction import (
 )
 from incident_pipeline.retrieval import build_index, load_embedder, make_chunks
 from incident_pipeline.serialise import compact_json, file_sha256, sha256_hex, write_bytes, write_json
-from incident_pipeline.signals import mine_templates
+from incident_pipeline.signals import MINED, mine_batches
 from incident_pipeline.timeline import build_timeline, narrative
 
 if TYPE_CHECKING:
@@ -165,18 +166,23 @@ def parse_events(workspace: Workspace, key: str) -> StageReport:
     """Parse the sealed artifacts into the event table: `parsed_events`."""
     say(key, "parsed_events", "")
     folder = workspace.folder(key)
-    evidence = sealed(folder)
-    parsed = parse_sealed(_reader(workspace, folder, "parsed_events"), evidence.artifacts)
-    write_tables(parsed, folder)
-    write_table(folder.templates, mine_templates(parsed.events))
+    reader = _reader(workspace, folder, "parsed_events")
+    own = workspace.own_formats()
+    reuse_memory()
+    with ParquetSink(folder) as sink:
+        evidence = sealed(folder)
+        reading = Reading(formats=own, not_after=evidence.start_time)
+        report = parse_sealed_into(sink, reader, evidence.artifacts, reading)
+    write_json(folder.parse_report, report)
+    write_table(folder.templates, mine_batches(read_batches(folder.events, MINED)))
     counts = {
-        "events": parsed.events.num_rows,
-        "samples": parsed.samples.num_rows,
-        "series": parsed.series.num_rows,
-        "quarantined": parsed.quarantine.num_rows,
+        "events": sink.counts["events"],
+        "samples": sink.counts["samples"],
+        "series": sink.counts["series"],
+        "quarantined": sink.counts["quarantine"],
     }
-    line = ", ".join(f"{count:,} {name}" for name, count in counts.items()) + _problem_tail(parsed.problems)
-    say(key, "parsed_events", line, parsed.problems)
+    line = ", ".join(f"{count:,} {name}" for name, count in counts.items()) + _problem_tail(report.problems)
+    say(key, "parsed_events", line, report.problems)
     return StageReport(
         line=line,
         data_version=_digest_of(folder.events, folder.samples, folder.series, folder.quarantine),
@@ -184,9 +190,9 @@ def parse_events(workspace: Workspace, key: str) -> StageReport:
         facts={
             "events_sha256": file_sha256(folder.events),
             "samples_sha256": file_sha256(folder.samples),
-            **_derived(workspace, key, "parsed_events"),
+            **_derived(workspace, key, "parsed_events", formats_sha256=digest_of(own)),
         },
-        problems=parsed.problems,
+        problems=report.problems,
     )
 
 

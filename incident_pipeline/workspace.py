@@ -28,8 +28,10 @@ from incident_pipeline.evidence import (
     open_keyring,
     open_vault,
 )
+from incident_pipeline.evidence.signing import config_dir
 from incident_pipeline.ingest import is_bundle, peek_incident_id
 from incident_pipeline.model.incident import fold_incident_id, is_incident_key
+from incident_pipeline.parsers import load_formats
 from incident_pipeline.results import ResultsFolder
 from incident_pipeline.serialise import write_json
 
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
 
     from incident_pipeline.evidence import Vault
     from incident_pipeline.model.artifact import SealedEvidence
+    from incident_pipeline.parsers.format import Format
     from incident_pipeline.settings import Settings
 
 
@@ -59,6 +62,8 @@ class Workspace:
     tsa_url: str = ""
     redact_addresses: str = "public"
     redact_keys: str = ""
+    formats: Path | None = None
+    """Where the user's own formats are declared; None means `formats` in the configuration folder."""
     encryption: str = "none"
     signs: bool = True
     """Whether stages sign what they derived from what; not where results are only made to be compared."""
@@ -85,8 +90,17 @@ class Workspace:
             encryption=settings.encryption,
             redact_addresses=settings.redact_addresses,
             redact_keys=settings.redact_keys,
+            formats=Path(settings.formats).absolute() if settings.formats else None,
             config_dir=Path(settings.config_dir).absolute() if settings.config_dir else None,
         )
+
+    def own_formats(self) -> tuple[Format, ...]:
+        """Read the formats that the user declared.
+
+        Raises:
+            ConfigError: a declaration is wrong.
+        """
+        return load_formats(self.formats or (self.config_dir or config_dir()) / "formats")
 
     @property
     def store(self) -> Path:

@@ -32,6 +32,7 @@ class WorkspaceResource(dg.ConfigurableResource[Workspace]):
 
     redact_addresses: str = Field(default="public", description="IP addresses redacted: public, all, none.")
     redact_keys: str = Field(default="", description="Further field names whose values are redacted.")
+    formats: str = Field(default="", description="Folder of own formats; empty: in the configuration folder.")
 
     def open(self) -> Workspace:
         """Give the workspace these settings describe."""
@@ -52,6 +53,7 @@ class WorkspaceResource(dg.ConfigurableResource[Workspace]):
                 policy=self.policy,
                 redact_addresses=self.redact_addresses,
                 redact_keys=self.redact_keys,
+                formats=self.formats,
             )
         )
 

@@ -6,7 +6,7 @@ from typing import Final
 
 from incident_pipeline.evidence.access_log import ACCESS_LOG, Access, AccessLog, WatchedVault
 from incident_pipeline.evidence.data_keys import DataKeys
-from incident_pipeline.evidence.decode import decode
+from incident_pipeline.evidence.decode import DecodedStream, decode, decoding
 from incident_pipeline.evidence.encryption import EncryptedVault
 from incident_pipeline.evidence.intake import Intake
 from incident_pipeline.evidence.keyring import Keyring, open_keyring
@@ -39,6 +39,7 @@ __all__ = [
     "Access",
     "AccessLog",
     "DataKeys",
+    "DecodedStream",
     "EncryptedVault",
     "EvidenceReader",
     "Intake",
@@ -55,6 +56,7 @@ __all__ = [
     "apply_spans",
     "config_dir",
     "decode",
+    "decoding",
     "evidence_root",
     "load_or_create_local_signer",
     "load_trust_root",

@@ -6,20 +6,23 @@ pointers into citations whose excerpt equals the bytes. Messages name the artifa
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Protocol
+import io
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, BinaryIO, Final, Protocol, runtime_checkable
 
 import numpy as np
 
 from incident_pipeline.errors import HashMismatchError, MalformedInputError, MissingArtifactError
-from incident_pipeline.evidence.decode import decode
+from incident_pipeline.evidence.decode import decode, decoding
 from incident_pipeline.evidence.locate import locate
 from incident_pipeline.model.citation import Citation
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from numpy.typing import NDArray
 
+    from incident_pipeline.evidence.decode import DecodedStream
     from incident_pipeline.model.artifact import SealedArtifact
 
 MAX_EXCERPT: Final = 400
@@ -35,6 +38,14 @@ class ReadsSealedBytes(Protocol):
 
     def read(self, sha256: str) -> bytes:
         """Give the bytes with this digest, checked while reading."""
+
+
+@runtime_checkable
+class OpensSealedBytes(Protocol):
+    """What a vault offers to readers that hold no artifact whole."""
+
+    def open(self, sha256: str) -> BinaryIO:
+        """Open the bytes with this digest."""
 
 
 class KnowsRedactions(Protocol):
@@ -99,6 +110,28 @@ class EvidenceReader:
                 raise type(error)(message, advice=error.advice) from error
             self._decoded[sha256], self._encodings[sha256] = decode(data, uri=uri)
         return self._decoded[sha256]
+
+    @contextmanager
+    def opened(self, sha256: str) -> Iterator[DecodedStream]:
+        """Read the decoded stream of an artifact once, in chunks, without holding it.
+
+        The digest is checked while reading, at the latest when the last chunk was read: whoever takes
+        chunks must not publish anything made from them before the block has ended well. Errors as
+        `decoded`; HashMismatchError may come with any chunk.
+        """
+        artifact = self.artifact(sha256)
+        with ExitStack() as reads:
+            try:
+                file = reads.enter_context(self._file(sha256))
+            except (HashMismatchError, MissingArtifactError) as error:
+                message = f"{artifact.uri}: {error.message}"
+                raise type(error)(message, advice=error.advice) from error
+            yield reads.enter_context(decoding(file, sha256, uri=artifact.uri, size=artifact.size))
+
+    def _file(self, sha256: str) -> BinaryIO:
+        if isinstance(self._vault, OpensSealedBytes):
+            return self._vault.open(sha256)
+        return io.BytesIO(self._vault.read(sha256))
 
     def encoding(self, sha256: str) -> str:
         """Give how an artifact is compressed as received: `identity`, `gzip`, ... (errors as `decoded`)."""

@@ -196,6 +196,7 @@ def _store_one(artifact: BundleArtifact, vault: Vault, stored: Stored | None) ->
         format=entry.format,
         window=entry.window,
         timezone=entry.timezone,
+        collected_at=entry.collected_at,
         query=entry.query,
         also_known_as=artifact.also_known_as,
     )

@@ -118,6 +118,7 @@ class Source(_Signed):
     timezone: str | None
     query: str | None
     also_known_as: tuple[str, ...]
+    collected_at: str | None = None
 
 
 class ArtifactFacts(_Signed):
@@ -350,6 +351,7 @@ def _facts(artifact: SealedArtifact, place: Place | None) -> ArtifactFacts:
             timezone=artifact.timezone,
             query=artifact.query,
             also_known_as=artifact.also_known_as,
+            collected_at=artifact.collected_at,
         ),
         store=_store(place),
     )
@@ -372,4 +374,5 @@ def _artifact(facts: ArtifactFacts) -> SealedArtifact:
         timezone=source.timezone,
         query=source.query,
         also_known_as=source.also_known_as,
+        collected_at=source.collected_at,
     )

@@ -45,6 +45,7 @@ class SealedArtifact(Frozen):
     format: str | None = None
     window: tuple[str | None, str | None] | None = None
     timezone: str | None = None
+    collected_at: str | None = None
     query: str | None = None
     also_known_as: tuple[str, ...] = ()
     encoding: tuple[Literal["aes-256-gcm-chunked-v1"], ...] = ()

@@ -39,6 +39,7 @@ class TimeBasis(StrEnum):
     EXPLICIT = "explicit"
     ASSUMED_ZONE = "assumed_zone"
     ASSUMED_YEAR = "assumed_year"
+    ASSUMED_ZONE_AND_YEAR = "assumed_zone+assumed_year"
     RELATIVE = "relative"
     NONE = "none"
 

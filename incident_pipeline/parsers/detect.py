@@ -11,19 +11,31 @@ import re
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
-from incident_pipeline.parsers.jsontext import NotJsonError, Record, decode_json, documents, elements, lines
+from incident_pipeline.parsers.json_places import completed
+from incident_pipeline.parsers.jsontext import (
+    NotJsonError,
+    Record,
+    decode_json,
+    documents,
+    elements,
+    is_json,
+    lines,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from incident_pipeline.parsers.rows import Rows
+    from incident_pipeline.parsers.format import Format
 
 SAMPLE_BYTES: Final = 65_536
 MIN_SCORE: Final = 0.2
 """Below this nothing is recognised."""
 _MAX_RECORDS: Final = 64
+_MAX_BANNER: Final = 8
+"""A tool says no more than this many lines before its answer."""
+_OPENS: Final = re.compile(rb'\{\s*"|\[\s*\{')
 _NOTHING: Final = (b"", b"[]", b"{}", b"null")
 
 
@@ -42,7 +54,7 @@ class Sample:
 
     @cached_property
     def is_binary(self) -> bool:
-        """Whether it holds NUL bytes, which no text format here does."""
+        """Whether it holds NUL bytes: only formats that are declared `binary` read such."""
         return b"\0" in self.head
 
     @cached_property
@@ -57,6 +69,21 @@ class Sample:
     def records(self) -> tuple[Any, ...]:
         """The first JSON values: of lines, of a list's elements, or the document; cut-off ones left out."""
         return tuple(record.value for record in islice(self._whole_records(), _MAX_RECORDS))
+
+    @cached_property
+    def values(self) -> tuple[Any, ...]:
+        """The first JSON values, or what is whole of a document that is longer than the sample."""
+        first = self.lines[0] if self.lines else b""
+        if not first.startswith((b"{", b"[")):
+            return self.records
+        if self.records and (first.startswith(b"[") or is_json(first)):
+            return self.records
+        if self.records and self.is_one_document:
+            return self.records
+        found = completed(self.head)
+        if found is None:
+            return self.records
+        return tuple(found[:_MAX_RECORDS]) if isinstance(found, list) else (found,)
 
     @cached_property
     def json_share(self) -> float:
@@ -97,29 +124,11 @@ class Sample:
                 continue
 
 
-class Parser(Protocol):
-    """One format family: how it is called, how it is recognised, how it is read."""
-
-    @property
-    def id(self) -> str:
-        """The format's id, as it stands in reports."""
-
-    @property
-    def aliases(self) -> tuple[str, ...]:
-        """Other names it is known by; a name that several formats share narrows detection to them."""
-
-    def score(self, sample: Sample) -> float:
-        """Say how much the sample looks like this format, between 0 and 1."""
-
-    def parse(self, data: bytes, rows: Rows) -> None:
-        """Hand over every record of the decoded stream as rows, and what is broken to quarantine."""
-
-
 @dataclass(frozen=True)
 class Choice:
     """Which parser reads an artifact, and how sure that is."""
 
-    parser: Parser | None
+    parser: Format | None
     score: float
     runner_up: str | None = None
     runner_up_score: float = 0.0
@@ -127,7 +136,7 @@ class Choice:
     notes: tuple[str, ...] = field(default=())
 
 
-def choose(sample: Sample, parsers: Sequence[Parser], name: str | None) -> Choice:
+def choose(sample: Sample, parsers: Sequence[Format], name: str | None) -> Choice:
     """Choose a parser; `name` is a parser id, an alias, a family, or a name unknown to us."""
     named = by_name(parsers, name)
     ranking = rank(sample, parsers)
@@ -154,21 +163,35 @@ def choose(sample: Sample, parsers: Sequence[Parser], name: str | None) -> Choic
     )
 
 
-def rank(sample: Sample, parsers: Sequence[Parser]) -> list[tuple[float, Parser]]:
+def rank(sample: Sample, parsers: Sequence[Format]) -> list[tuple[float, Format]]:
     """Give the parsers that recognise anything with their scores, best first, equals in list order."""
-    if sample.is_binary:
-        return []
-    scores = [(round(parser.score(sample), 3), parser) for parser in parsers]
+    able = [parser for parser in parsers if parser.binary or not sample.is_binary]
+    scores = [(round(parser.score(sample), 3), parser) for parser in able]
     return sorted([pair for pair in scores if pair[0] > 0], key=lambda pair: -pair[0])
 
 
-def by_name(parsers: Sequence[Parser], name: str | None) -> list[Parser]:
+def by_name(parsers: Sequence[Format], name: str | None) -> list[Format]:
     """Give the parsers that a name stands for: by id, by alias, else by family (the id's first word)."""
     if not name:
         return []
     wanted = name.strip().lower().replace("-", "_")
     exact = [parser for parser in parsers if wanted == parser.id or wanted in parser.aliases]
     return exact or [parser for parser in parsers if wanted == parser.id.partition("_")[0]]
+
+
+def banner_of(head: bytes) -> int:
+    """Give where the first JSON document begins behind a few lines that a tool wrote; 0 when there are none.
+
+    Only a document that spans lines counts: JSON lines begin records of their own.
+    """
+    for number, (start, end) in enumerate(islice(lines(head), _MAX_BANNER + 1)):
+        line = head[start:end]
+        if line[:1] not in (b"{", b"["):
+            continue
+        if number == 0 or is_json(line) or not _OPENS.match(head, start):
+            return 0
+        return head.rfind(b"\n", 0, start) + 1
+    return 0
 
 
 def holds_nothing(data: bytes) -> bool:

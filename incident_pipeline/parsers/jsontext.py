@@ -124,18 +124,43 @@ def records(data: bytes) -> Iterator[Record]:
 
 
 def documents(data: bytes) -> Iterator[tuple[int, int]]:
-    """Give the ranges of the JSON documents in an artifact: one per line, or one over many lines."""
+    """Give the ranges of the JSON documents in an artifact: one per line, or documents over many lines.
+
+    Documents that follow each other are told apart by their brackets; a line between them that is no
+    JSON comes as it is, and so do all lines from a document on that has no end.
+    """
     first = next(lines(data), None)
     if first is None:
         return
-    if _is_json(data[first[0] : first[1]]) or data[first[0] : first[0] + 1] not in (b"{", b"["):
+    if is_json(data[first[0] : first[1]]) or data[first[0] : first[0] + 1] not in (b"{", b"["):
         yield from lines(data)
         return
     whole = (first[0], len(data.rstrip(_SPACE)))
-    if data[first[0] : first[0] + 1] == b"[" or _is_json(data[whole[0] : whole[1]]):
+    if is_json(data[whole[0] : whole[1]]):
         yield whole
-    else:
-        yield from lines(data)
+        return
+    stop = value_end(data, *whole)
+    if stop is None or not is_json(data[whole[0] : stop]):
+        # Broken: a list gives its whole elements, other lines are told apart one by one.
+        if data[whole[0] : whole[0] + 1] == b"[":
+            yield whole
+        else:
+            yield from lines(data)
+        return
+    yield from _row_of(data, whole[0], whole[1])
+
+
+def _row_of(data: bytes, at: int, end: int) -> Iterator[tuple[int, int]]:
+    """Give the documents that stand one after the other, and the lines between them."""
+    while at < end:
+        stop = value_end(data, at, end) if data[at : at + 1] in (b"{", b"[") else None
+        if stop is None or not is_json(data[at:stop]):
+            newline = data.find(b"\n", at, end)
+            stop = len(data[: newline if newline >= 0 else end].rstrip(_SPACE))
+        yield at, stop
+        at = stop
+        while at < end and data[at : at + 1] in _SPACE:
+            at += 1
 
 
 def elements(data: bytes, start: int, end: int, pointer: str = "") -> Iterator[Record]:
@@ -154,21 +179,32 @@ def elements(data: bytes, start: int, end: int, pointer: str = "") -> Iterator[R
 
 
 def _salvage(data: bytes, start: int, end: int, pointer: str) -> Iterator[Record]:
-    """Give the whole elements of a broken or lenient array, then what is left as a problem."""
+    """Give the whole elements of a broken or lenient array, then what is left as a problem.
+
+    The brackets of a broken list of the top level are problems too: they may stand alone on their lines.
+    """
     at = _after_gap(data, start + 1)
     index = 0
+    broken = False
     while at < end and data[at : at + 1] != b"]":
         stop = value_end(data, at, end)
         if stop is None:
-            yield Record(at, end, None, None, "the list is cut off or broken here")
-            return
-        yield _record(data, at, stop, f"{pointer}/{index}")
+            broken = True
+            break
+        record = _record(data, at, stop, f"{pointer}/{index}")
+        broken = broken or record.problem is not None
+        yield record
         at = _after_gap(data, stop)
         index += 1
-    if at < end - 1:
-        tail = data[at + 1 : end]
-        if tail.strip():
-            yield Record(at + 1, end, None, None, "text after the end of the list")
+    if at < end and data[at : at + 1] != b"]":
+        yield Record(at, end, None, None, "the list is cut off or broken here")
+    elif data[at + 1 : end].strip():
+        yield Record(at + 1, end, None, None, "text after the end of the list")
+        broken = True
+    if pointer == "" and (broken or at >= end):
+        yield Record(start, start + 1, None, None, "the beginning of a list that is broken")
+        if data[at : at + 1] == b"]" and at < end:
+            yield Record(at, at + 1, None, None, "the end of a list that is broken")
 
 
 def _record(data: bytes, start: int, end: int, pointer: str | None) -> Record:
@@ -226,7 +262,8 @@ def _after_gap(data: bytes, at: int) -> int:
     return match.end() if match else at
 
 
-def _is_json(data: bytes) -> bool:
+def is_json(data: bytes) -> bool:
+    """Tell whether bytes are one JSON value, read leniently."""
     try:
         decode_json(data)
     except NotJsonError:

@@ -31,10 +31,10 @@ _STEPS: Final = _table(
 )
 """Levels of pino and bunyan."""
 _ALERTS: Final = _table(
-    (Severity.INFO, "info informational low none"),
-    (Severity.WARN, "warning warn ticket minor"),
-    (Severity.ERROR, "major error high"),
-    (Severity.CRITICAL, "critical page emergency"),
+    (Severity.INFO, "info informational low lowest none maintenance p4 p5 sev4 sev5 sev-4 sev-5"),
+    (Severity.WARN, "warning warn ticket minor medium moderate p3 sev3 sev-3"),
+    (Severity.ERROR, "major error high p2 sev2 sev-2"),
+    (Severity.CRITICAL, "critical page emergency blocker highest p0 p1 sev0 sev1 sev-0 sev-1"),
 )
 _SERVER_ERROR: Final = 500
 _CLIENT_ERROR: Final = 400
@@ -48,7 +48,7 @@ def severity_of(text: str | None) -> int | None:
 
 
 def alert_severity(text: str | None) -> int | None:
-    """Give the number of an alert's `severity` label."""
+    """Give the number of an alert's `severity` label, or of an incident's severity, priority or impact."""
     return _ALERTS.get(text.strip().lower()) if text else None
 
 

@@ -9,7 +9,7 @@ a zone take the one that is given, else UTC, and say so (`assumed_zone`). Ambigu
 from __future__ import annotations
 
 import re
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Final, Literal, NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -21,6 +21,9 @@ Zone = int | ZoneInfo
 """Seconds east of UTC, or a zone with rules."""
 
 Unit = Literal["s", "ms", "us", "ns"]
+
+DateOrder = Literal["dmy", "mdy"]
+"""Which comes first in a date such as 03/04/2026."""
 
 SECOND: Final = 10**9
 _DAY: Final = 86_400
@@ -41,7 +44,22 @@ _CALENDAR_TEXT: Final = (
     r"(\d{4})([-/])(\d\d)\2(\d\d)(?:[Tt ]|  )(\d\d):(\d\d)(?::(\d\d)(?:[.,](\d{1,18}))?)?"
     r"(?: ?([Zz]|[+-]\d\d(?::?\d\d){0,2}|" + "|".join((*_ABBREVIATIONS, *_AMBIGUOUS)) + r")(?![A-Za-z0-9]))?"
 )
-_CALENDAR: Final = re.compile(_CALENDAR_TEXT, re.ASCII)
+CALENDAR: Final = re.compile(_CALENDAR_TEXT, re.ASCII)
+_MONTHS: Final = "janfebmaraprmayjunjulaugsepoctnovdec"
+_MAIL: Final = re.compile(
+    r"(?:(?:mon|tue|wed|thu|fri|sat|sun), )?(\d{1,2})"
+    r" (jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec) (\d{4})"
+    r" (\d\d):(\d\d)(?::(\d\d))? ([+-]\d{4}|[A-Z]{1,4})(?: \([^()]{0,60}\))?",
+    re.ASCII | re.IGNORECASE,
+)
+_SLASHED: Final = re.compile(
+    r"(\d{1,2})[/.](\d{1,2})[/.](\d{4}),? (\d{1,2}):(\d\d)(?::(\d\d)(?:[.,](\d{1,18}))?)?"
+    r"(?: ?([AaPp])[Mm]\b)?"
+    r"(?: ([Zz]|[+-]\d\d:?\d\d)(?![A-Za-z0-9]))?",
+    re.ASCII,
+)
+_TAI64N: Final = re.compile(r"@4[0-9a-f]{23}(?![0-9a-f])")
+_TAI_SECONDS: Final = 10
 _EPOCH: Final = re.compile(r"(\d{1,20})(?:\.(\d{0,20}))?(?:[eE]\+?(\d{1,2}))?", re.ASCII)
 _OFFSET: Final = re.compile(r"([+-])(\d\d):?(\d\d)?:?(\d\d)?", re.ASCII)
 
@@ -67,16 +85,62 @@ def parse_time(text: str, zone: Zone | None = None) -> Stamp:
     text = text.strip()
     if not text:
         return UNKNOWN
-    match = _CALENDAR.fullmatch(text)
+    match = CALENDAR.fullmatch(text)
     if match is not None:
         return _calendar(match, zone)
-    return parse_epoch(text)
+    if text[0] == "@" and _TAI64N.fullmatch(text) is not None:
+        return _tai_time(text)
+    mail = _MAIL.fullmatch(text) if text[0].isalnum() and not text.isdigit() else None
+    return parse_epoch(text) if mail is None else _mail_time(mail, zone)
+
+
+def parse_slashed(text: str, order: DateOrder | None, zone: Zone | None = None) -> Stamp | None:
+    """Read a date as `03/04/2026 10:00:00` that a text starts with; None when there is none.
+
+    Which of the two is the day can't be told from it, so without an `order` its time is unknown.
+    """
+    match = _SLASHED.match(text)
+    if match is None:
+        return None
+    first, second, year, hour, minute, seconds, fraction, half, suffix = match.groups()
+    hours = int(hour)
+    if order is None or (half and not 1 <= hours <= 12):  # noqa: PLR2004 - hours of half a day
+        return Stamp(None, None, TimeBasis.NONE, match[0])
+    if half:
+        hours = hours % 12 + (12 if half[0] in "pP" else 0)
+    day, month = (int(first), int(second)) if order == "dmy" else (int(second), int(first))
+    clock = (hours, int(minute), int(seconds or 0))
+    return civil_stamp((int(year), month, day), clock, fraction or "", suffix, zone, match[0])
+
+
+def _mail_time(match: re.Match[str], zone: Zone | None) -> Stamp:
+    """Read the date of RFC 5322 (2822): `Tue, 24 Nov 2026 09:05:47 +0100`."""
+    day, month, year, hour, minute, second, suffix = match.groups()
+    number = _MONTHS.index(month.lower()) // 3 + 1
+    clock = (int(hour), int(minute), int(second or 0))
+    # -0000 is a time in UTC of which the local zone is not known (section 3.3).
+    return civil_stamp((int(year), number, int(day)), clock, "", suffix, zone, match[0])
+
+
+def _tai_time(text: str) -> Stamp:
+    """Read a TAI64N label: `@` and 24 hex digits, seconds from 2^62 on and nanoseconds.
+
+    The writers (daemontools' multilog, svlogd) add ten seconds to the system's UTC and know no leap
+    seconds, whatever the specification says, so ten are taken off.
+    """
+    seconds, nanos = int(text[1:17], 16) - 2**62 - _TAI_SECONDS, int(text[17:], 16)
+    time_ns = seconds * SECOND + nanos
+    if nanos >= SECOND or not 0 < time_ns <= _MAX_NS:
+        return Stamp(None, None, TimeBasis.NONE, text)
+    return Stamp(time_ns, Precision.NANO, TimeBasis.EXPLICIT, text)
 
 
 def leading_time(text: str, zone: Zone | None = None) -> Stamp | None:
     """Read the calendar time that a text starts with, optionally in brackets; None when there is none."""
     bracket = text.startswith("[")
-    match = _CALENDAR.match(text, int(bracket))
+    if text.startswith("@4") and (label := _TAI64N.match(text)) is not None:
+        return _tai_time(label[0])
+    match = CALENDAR.match(text, int(bracket))
     if match is None or (bracket and text[match.end() : match.end() + 1] != "]"):
         return None
     return _calendar(match, zone)
@@ -159,39 +223,62 @@ def _unit_of(size: int) -> Unit:
     return "ms" if size > 10**11 else "s"
 
 
-def _calendar(match: re.Match[str], zone: Zone | None) -> Stamp:
-    raw = match[0]
-    year, _, month, day, hour, minute, second, fraction, suffix = match.groups()
-    days = _days(int(year), int(month), int(day))
-    clock = (int(hour), int(minute), int(second or 0))
-    # A leap second (:60) becomes the next second by plain arithmetic.
-    if days is None or clock[0] > 23 or clock[1] > 59 or clock[2] > 60 or int(year) == 1:  # noqa: PLR2004
-        return Stamp(None, None, TimeBasis.NONE, raw)
+def civil_stamp(
+    date: tuple[int, int, int],
+    clock: tuple[int, int, int],
+    fraction: str,
+    suffix: str | None,
+    zone: Zone | None,
+    raw: str,
+) -> Stamp:
+    """Give the stamp of a calendar time: (year, month, day), (hour, minute, second), 0-18 fraction digits.
+
+    `suffix` is the zone as written, `zone` the one to assume where it is absent or ambiguous. A leap
+    second (:60) becomes the next second by plain arithmetic. No such time gives None.
+    """
+    unknown = Stamp(None, None, TimeBasis.NONE, raw)
+    days = days_of(*date)
+    if days is None or clock[0] > 23 or clock[1] > 59 or clock[2] > 60 or date[0] == 1:  # noqa: PLR2004
+        return unknown
     basis = TimeBasis.EXPLICIT
     if suffix is None or suffix in _AMBIGUOUS:
         if suffix is not None and zone is None:
-            return Stamp(None, None, TimeBasis.NONE, raw)
+            return unknown
         basis = TimeBasis.ASSUMED_ZONE
-        offset = _offset_at(zone, int(year), int(month), int(day), clock)
+        offset: int | None = _offset_at(zone, *date, clock)
     else:
-        offset = _suffix_offset(suffix)
-    digits = fraction or ""
-    nanos = int(digits[:9].ljust(9, "0")) if digits else 0
+        offset = offset_of(suffix)
+    if offset is None:
+        return unknown
+    nanos = int(fraction[:9].ljust(9, "0")) if fraction else 0
     seconds = days * _DAY + clock[0] * 3600 + clock[1] * 60 + clock[2] - offset
     time_ns = seconds * SECOND + nanos
     if time_ns == 0 or not _MIN_NS <= time_ns <= _MAX_NS:
-        return Stamp(None, None, TimeBasis.NONE, raw)
-    return Stamp(time_ns, _PRECISIONS[min(9, len(digits))], basis, raw)
+        return unknown
+    return Stamp(time_ns, _PRECISIONS[min(9, len(fraction))], basis, raw)
 
 
-def _suffix_offset(suffix: str) -> int:
+def year_of(time_ns: int) -> int:
+    """Give the UTC year of a time."""
+    return _civil(time_ns // SECOND // _DAY)[0]
+
+
+def _calendar(match: re.Match[str], zone: Zone | None) -> Stamp:
+    year, _, month, day, hour, minute, second, fraction, suffix = match.groups()
+    date = (int(year), int(month), int(day))
+    clock = (int(hour), int(minute), int(second or 0))
+    return civil_stamp(date, clock, fraction or "", suffix, zone, match[0])
+
+
+def offset_of(suffix: str) -> int | None:
+    """Give the seconds east of UTC of a zone as written; None where it says nothing clear."""
     if suffix in ("Z", "z"):
         return 0
     known = _ABBREVIATIONS.get(suffix)
     if known is not None:
         return known
     match = _OFFSET.fullmatch(suffix)
-    return _offset(match) if match is not None else 0
+    return _offset(match) if match is not None else None
 
 
 def _offset(match: re.Match[str]) -> int:
@@ -207,8 +294,23 @@ def _offset_at(zone: Zone | None, year: int, month: int, day: int, clock: tuple[
     return 0 if shift is None else shift.days * _DAY + shift.seconds
 
 
+def fold_at(time_ns: int, zone: ZoneInfo) -> int:
+    """Give the nanoseconds by which a local time comes again when clocks are put back; 0 when it comes once.
+
+    `time_ns` is the first of the two.
+    """
+    try:
+        local = (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=time_ns // SECOND)).astimezone(zone)
+        first, second = local.replace(fold=0).utcoffset(), local.replace(fold=1).utcoffset()
+    except OverflowError:
+        return 0
+    if local.fold or first is None or second is None or second >= first:
+        return 0
+    return int((first - second).total_seconds()) * SECOND
+
+
 @lru_cache(maxsize=4096)
-def _days(year: int, month: int, day: int) -> int | None:
+def days_of(year: int, month: int, day: int) -> int | None:
     """Count the days since 1970-01-01; None when there is no such day."""
     if not 1 <= month <= 12 or year == 0:  # noqa: PLR2004 - months
         return None

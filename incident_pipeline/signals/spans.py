@@ -173,15 +173,18 @@ def _without_circles(parent: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def _canonical(events: pa.Table, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Order rows by time, then event id; ids are compared only where times are equal."""
+    """Order rows by time, then artifact and place in it, which are looked at only where times are equal."""
     times = integers(events.column("time_ns").take(pa.array(rows)))
     order = np.argsort(times, kind="stable")
     equal = times[order][1:] == times[order][:-1]
     tied = np.concatenate([[False], equal]) | np.concatenate([equal, [False]])
     if len(rows) and tied.any():
         some = order[tied]
-        ids = np.array(events.column("event_id").take(pa.array(rows[some])).to_pylist(), dtype="S")
-        order[tied] = some[np.lexsort((ids, times[some]))]
+        equals = events.select(["artifact_sha256", "byte_start", "event_id"]).take(pa.array(rows[some]))
+        artifacts, ids = (
+            np.array(equals.column(n).to_pylist(), dtype="S") for n in ("artifact_sha256", "event_id")
+        )
+        order[tied] = some[np.lexsort((ids, integers(equals.column("byte_start")), artifacts, times[some]))]
     return rows[order]
 
 

@@ -13,16 +13,18 @@ import hashlib
 import re
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from incident_pipeline.parsers.masking import mask
+from incident_pipeline.parsers.masking import mask, mask_ids
 from incident_pipeline.signals.attributes import coded, lookup
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from numpy.typing import NDArray
 
 WILDCARD: Final = "<*>"
@@ -32,6 +34,9 @@ _AGREE: Final = 0.6
 _PLACE: Final = re.compile(
     r"(?:^|[\s\[(])((?:[A-Za-z_$][\w$]*[./])*[A-Za-z_$][\w$]*(?:#|\.[a-z]{1,4}:)\d{1,6})(?=$|[\s\])]|:\s)"
 )
+_MAYBE_PLACE: Final = r"[#:][0-9]"
+_NEVER: Final = 2**63 - 1
+"""Stands for no time where the first is looked for."""
 _PLACE_WITHIN: Final = 120
 """Characters: a place stands at the head of a message, or it belongs to a stack trace."""
 _SPLIT: Final = re.compile(r"(\s+|[\[\](){},;=|]+)")
@@ -93,43 +98,143 @@ def assign_templates(events: pa.Table, kinds: tuple[str, ...] = ("log",)) -> Tem
     return Templates(rows, codes, tuple(template_id(text) for text in names), tuple(names))
 
 
+MINED: Final = (
+    "event_id", "time_ns", "kind", "service", "severity", "message", "attributes", "mask_id",
+)  # fmt: skip
+"""The columns of the event table that templates are mined from."""
+
+
 def mine_templates(events: pa.Table) -> pa.Table:
     """Give the templates of all log records, by id."""
-    found = assign_templates(events)
-    logs = events.take(pa.array(found.rows))
-    table = pa.table(
-        {
-            "template": pa.array(found.codes),
-            "service": logs.column("service").cast(pa.string()),
-            "mask_id": logs.column("mask_id"),
-            "severity": logs.column("severity"),
-            "time_ns": logs.column("time_ns"),
-            "event_id": logs.column("event_id"),
-            "message": logs.column("message"),
-        }
-    ).sort_by([("template", "ascending"), ("time_ns", "ascending"), ("event_id", "ascending")])
-    edges = np.searchsorted(table.column("template").to_numpy(), np.arange(len(found.ids) + 1))
+    return mine_batches([events])
+
+
+def mine_batches(batches: Iterable[pa.Table]) -> pa.Table:
+    """Give the templates of all log records, by id; what is held grows with the distinct masked messages."""
+    groups: dict[_Key, _Group] = {}
+    for events in batches:
+        _gather(events, groups)
+    keys = sorted(groups)
+    texts = _merged([_told(key, groups[key].message) for key in keys])
+    of_text: dict[str, list[_Key]] = {}
+    for key, text in zip(keys, texts, strict=True):
+        of_text.setdefault(text, []).append(key)
     rows = []
-    for code, template_id in enumerate(found.ids):
-        part = table.slice(int(edges[code]), int(edges[code + 1] - edges[code]))
-        first = part.slice(0, 1).to_pylist()[0]
-        times = pc.min_max(part.column("time_ns")).as_py()
+    for text, own in of_text.items():
+        parts = [groups[key] for key in own]
+        first = min(parts, key=lambda part: (part.first, part.event_id))
         rows.append(
             {
-                "template_id": template_id,
-                "template": found.texts[code],
-                "services": sorted({s for s in pc.unique(part.column("service")).to_pylist() if s}),
-                "mask_ids": sorted({m for m in pc.unique(part.column("mask_id")).to_pylist() if m}),
-                "count": part.num_rows,
-                "severity": pc.max(part.column("severity")).as_py(),
-                "first_time_ns": times["min"],
-                "last_time_ns": times["max"],
-                "event_id": first["event_id"],
-                "message": None if first["message"] is None else first["message"][:_EXAMPLE],
+                "template_id": template_id(text),
+                "template": text,
+                "services": sorted({key.service for key in own if key.service}),
+                "mask_ids": sorted({key.mask_id for key in own if key.mask_id}),
+                "count": sum(part.count for part in parts),
+                "severity": max((part.severity for part in parts if part.severity is not None), default=None),
+                "first_time_ns": first.first if first.first < _NEVER else None,
+                "last_time_ns": max((part.last for part in parts if part.last is not None), default=None),
+                "event_id": first.event_id,
+                "message": first.message[:_EXAMPLE],
             }
         )
     rows.sort(key=lambda row: str(row["template_id"]))
     return pa.Table.from_pylist(rows, schema=SCHEMA)
+
+
+class _Key(NamedTuple):
+    """What tells log records apart: service, place in the code by attributes and by text, masked message."""
+
+    service: str
+    place: str
+    named: str
+    mask_id: str
+
+
+@dataclass
+class _Group:
+    """What is kept of the records of one key: a message, of the first of them, stands for all."""
+
+    count: int
+    severity: int | None
+    first: int
+    last: int | None
+    event_id: str
+    message: str
+
+    def take(self, other: _Group) -> None:
+        """Take the records of another batch."""
+        self.count += other.count
+        self.severity = max((s for s in (self.severity, other.severity) if s is not None), default=None)
+        self.last = max((t for t in (self.last, other.last) if t is not None), default=None)
+        if (other.first, other.event_id) < (self.first, self.event_id):
+            self.first, self.event_id, self.message = other.first, other.event_id, other.message
+
+
+def _gather(events: pa.Table, groups: dict[_Key, _Group]) -> None:
+    """Add the log records of a batch to the groups."""
+    telling = pc.and_(
+        pc.equal(events.column("kind").cast(pa.string()), "log"), pc.is_valid(events.column("message"))
+    )
+    logs = events.filter(pc.fill_null(telling, False)).combine_chunks()
+    if not logs.num_rows:
+        return
+    messages = logs.column("message").combine_chunks()
+    masks = pc.coalesce(logs.column("mask_id").combine_chunks(), mask_ids(messages))
+    told = [coded(column) for column in (logs.column("service"), _places(logs), _named(messages), masks)]
+    key = np.zeros(logs.num_rows, np.int64)
+    for part in told:
+        # Codes are numbered anew after each column, so that their product never passes 64 bits.
+        key = np.unique(key * (len(part.names) + 1) + part.codes + 1, return_inverse=True)[1]
+    times = pc.fill_null(logs.column("time_ns").combine_chunks(), _NEVER).to_numpy()
+    order = np.lexsort((times, key))
+    heads = np.flatnonzero(np.diff(key[order], prepend=-1))
+    firsts = times[order][heads]
+    lasts = np.maximum.reduceat(np.where(times == _NEVER, -_NEVER, times)[order], heads)
+    severities = pc.fill_null(logs.column("severity").cast(pa.int64()), -1).to_numpy()
+    highest = np.maximum.reduceat(severities[order], heads)
+    counts = np.diff(np.append(heads, len(order)))
+    # Among the records of the earliest time the one with the lowest id is the first.
+    earliest = order[times[order] == np.repeat(firsts, counts)]
+    ids = logs.column("event_id").take(pa.array(earliest)).to_pylist()
+    chosen: dict[int, tuple[str, int]] = {}
+    for row, code, event_id in zip(earliest.tolist(), key[earliest].tolist(), ids, strict=True):
+        chosen[code] = min(chosen.get(code, (event_id, row)), (event_id, row))
+    examples = [chosen[code][1] for code in range(len(heads))]
+    names = [[("", *part.names)[code] for code in (part.codes[examples] + 1).tolist()] for part in told]
+    texts = messages.take(pa.array(examples)).to_pylist()
+    for code, (text, *name) in enumerate(zip(texts, *names, strict=True)):
+        found = _Group(
+            count=int(counts[code]),
+            severity=int(highest[code]) if highest[code] >= 0 else None,
+            first=int(firsts[code]),
+            last=int(lasts[code]) if lasts[code] > -_NEVER else None,
+            event_id=chosen[code][0],
+            message=text,
+        )
+        held = groups.setdefault(_Key(*name), found)
+        if held is not found:
+            held.take(found)
+
+
+def _named(messages: pa.Array) -> pa.ChunkedArray:
+    """Give the place in the code that each message names at its head, if any."""
+    heads = pc.utf8_slice_codeunits(messages, 0, _PLACE_WITHIN)
+    maybe = pc.match_substring_regex(heads, _MAYBE_PLACE)
+    found = []
+    if maybe.true_count:
+        texts = pc.dictionary_encode(heads.filter(maybe))
+        named = pa.array([match[1] if (match := _PLACE.search(text)) else None
+                          for text in texts.dictionary.to_pylist()], pa.string())  # fmt: skip
+        found = [pc.replace_with_mask(pa.nulls(len(heads), pa.string()), maybe, named.take(texts.indices))]
+    return pa.chunked_array(found or [pa.nulls(len(heads), pa.string())])
+
+
+def _told(key: _Key, message: str) -> tuple[str, str, str]:
+    """Give what the template of records is worked out from: its kind, its scope, its text."""
+    if key.place:
+        # One statement may write several texts; the level of detail stays that of the masked text.
+        return ("text", key.service + "\t" + key.place, mask(message))
+    return ("place", key.service, key.named) if key.named else ("text", key.service, mask(message))
 
 
 def template_id(text: str) -> str:
@@ -146,18 +251,16 @@ def _places(logs: pa.Table) -> pa.Array:
 
 def _texts(distinct: list[tuple[str, str, str]]) -> list[str]:
     """Give the template text of each distinct (service, place, message)."""
-    merged = _Merge()
-    keyed: list[tuple[str, str, str]] = []
+    keyed = []
     for service, place, message in distinct:
         head = _PLACE.search(message, 0, _PLACE_WITHIN)
-        found = head[1] if head else ""
-        if place:
-            # One statement may write several texts; the level of detail stays that of the masked text.
-            keyed.append(("text", service + "\t" + place, mask(message)))
-        elif found:
-            keyed.append(("place", service, found))
-        else:
-            keyed.append(("text", service, mask(message)))
+        keyed.append(_told(_Key(service, place, head[1] if head else "", ""), message))
+    return _merged(keyed)
+
+
+def _merged(keyed: list[tuple[str, str, str]]) -> list[str]:
+    """Give the template text for each of what `_told` gives."""
+    merged = _Merge()
     for kind, scope, text in sorted(set(keyed)):
         if kind == "text":
             merged.add(scope, text)

@@ -27,6 +27,7 @@ _MILLIS_END: Final = 23
 _ASSUMED: Final = {
     TimeBasis.ASSUMED_ZONE.value: "zone assumed",
     TimeBasis.ASSUMED_YEAR.value: "year assumed",
+    TimeBasis.ASSUMED_ZONE_AND_YEAR.value: "zone and year assumed",
     TimeBasis.RELATIVE.value: "time relative to the recording",
 }
 

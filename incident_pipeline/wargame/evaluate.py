@@ -28,7 +28,7 @@ from incident_pipeline.errors import (
 from incident_pipeline.evidence.reader import EvidenceReader
 from incident_pipeline.ingest import bundle_name, is_bundle, open_bundle
 from incident_pipeline.model.artifact import SealedArtifact, SealedEvidence
-from incident_pipeline.parsers import parse_sealed
+from incident_pipeline.parsers import Reading, parse_sealed
 from incident_pipeline.results import ResultsFolder
 from incident_pipeline.serialise import compact_json, sha256_hex, write_json
 from incident_pipeline.signals.tables import IncidentTables
@@ -193,7 +193,7 @@ def _one(path: Path, out: Path, *, taken: frozenset[str]) -> tuple[str, str, str
             raise HashMismatchError(f"{bad[0].uri}: {bad[0].detail}", advice=bad[0].advice)
         evidence = _evidence(bundle)
         reader = EvidenceReader(_Files(bundle), evidence.artifacts)
-        parsed = parse_sealed(reader, evidence.artifacts)
+        parsed = parse_sealed(reader, evidence.artifacts, Reading(not_after=evidence.start_time))
         tables = IncidentTables(parsed.events, parsed.samples, parsed.series, evidence)
         diagnosis = diagnose(tables, reader)
         hypotheses = propose(diagnosis, tables, reader)
@@ -224,6 +224,7 @@ def _evidence(bundle: Bundle) -> SealedEvidence:
             format=item.entry.format,
             window=item.entry.window,
             timezone=item.entry.timezone,
+            collected_at=item.entry.collected_at,
             query=item.entry.query,
         )
         for item in sorted(bundle.artifacts, key=lambda item: item.sha256)

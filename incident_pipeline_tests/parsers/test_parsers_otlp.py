@@ -183,7 +183,7 @@ def test_log_records(look: Callable[..., Look]) -> None:
         "api-7",
     )
     assert (first["trace_id"], first["attributes"]["a"]) == (TRACE.lower(), "1")
-    assert (second["time_ns"], second["attributes"]["time_kind"], second["severity"]) == (
+    assert (second["time_ns"], second["attributes"]["time.kind"], second["severity"]) == (
         1544712660400000000,
         "observed",
         18,

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from incident_pipeline.parsers.prometheus_pairs import scan_pairs
+from incident_pipeline.parsers.formats.prometheus_pairs import scan_pairs
 
 if TYPE_CHECKING:
     from collections.abc import Callable

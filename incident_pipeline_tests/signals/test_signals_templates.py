@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from incident_pipeline.parsers.masking import mask_id
 from incident_pipeline.parsers.table import EVENTS, event_id
-from incident_pipeline.signals.templates import mine_templates
+from incident_pipeline.signals.templates import mine_batches, mine_templates
 
 
 def log(index: int, message: str, service: str = "shop", **attributes: str) -> dict[str, object]:
@@ -100,3 +100,14 @@ def test_neither_order_nor_chunking_matters(drawn: list[list[str]], mixer: rando
     plain = pa.Table.from_pylist(rows, schema=EVENTS)
     chunked = pa.concat_tables([pa.Table.from_pylist([row], schema=EVENTS) for row in mixed] or [plain])
     assert mine_templates(plain).equals(mine_templates(chunked))
+    assert mine_templates(plain).equals(mine_batches(plain.slice(at, 3) for at in range(0, len(rows), 3)))
+
+
+def test_batches_give_the_first_and_last_of_a_template() -> None:
+    rows = [log(2, "order 17 sent"), log(1, "order 4 sent"), log(3, "order 5 sent"), log(0, "undated 1")]
+    rows[3]["time_ns"] = rows[3]["severity"] = None
+    batches = [pa.Table.from_pylist([row], schema=EVENTS) for row in rows]
+    undated, sent = sorted(mine_batches(batches).to_pylist(), key=lambda row: int(row["count"]))
+    assert (sent["first_time_ns"], sent["last_time_ns"], sent["message"]) == (1, 3, "order 4 sent")
+    assert (sent["count"], sent["severity"], sent["event_id"]) == (3, 11, rows[1]["event_id"])
+    assert (undated["first_time_ns"], undated["last_time_ns"], undated["severity"]) == (None, None, None)
