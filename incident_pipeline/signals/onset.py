@@ -15,16 +15,16 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from incident_pipeline.diagnosis.metric_kind import MetricKind
-from incident_pipeline.diagnosis.statistics import extent, group_quantiles, spread, weighted_quantile
+from incident_pipeline.signals.metric_kind import MetricKind
+from incident_pipeline.signals.statistics import extent, group_quantiles, spread, weighted_quantile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
-    from incident_pipeline.diagnosis.log_signs import LogSigns
-    from incident_pipeline.diagnosis.metric_kind import MetricKind as Kind
+    from incident_pipeline.signals.log_signs import LogSigns
+    from incident_pipeline.signals.metric_kind import MetricKind as Kind
     from incident_pipeline.signals.series import Samples, Series
     from incident_pipeline.signals.spans import Spans
 
