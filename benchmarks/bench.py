@@ -1,6 +1,6 @@
 """What `make bench` runs: stage costs on the recordings, ratios against named baselines, and full counts.
 
-    python benchmarks/bench.py [SECTION...]     sections: chain parse hash search redaction hostile
+    python benchmarks/bench.py [SECTION...]     sections: chain parse hash search redaction timeline hostile
 
 Ratios are CPU over CPU on the same bytes in one run, median of five, interleaved; absolutes are context.
 `hostile` runs the property tests with many more examples than the test suite does.
@@ -24,6 +24,7 @@ from pathlib import Path
 
 import orjson
 import redaction_corpus
+import timeline
 
 from incident_pipeline import stages
 from incident_pipeline.evidence import EvidenceReader
@@ -150,6 +151,12 @@ def redaction(prepared: Prepared) -> None:
         print(f"  {key}: {size:.1f} MB, {size / seconds:.1f} MB per CPU-s, {dict(sorted(kinds.items()))}")
 
 
+def ordering(_: Prepared) -> None:
+    """Compare dedupe, sort and causal depth of five million events with polars and DuckDB."""
+    with tempfile.TemporaryDirectory() as name:
+        timeline.run(Path(name))
+
+
 def hostile(_: Prepared) -> None:
     """Run the property, flip and kill tests with the full counts."""
     environ = os.environ | {"HYPOTHESIS_PROFILE": "full"}
@@ -165,6 +172,7 @@ SECTIONS: dict[str, Callable[[Prepared], None]] = {
     "hash": hashing,
     "search": searching,
     "redaction": redaction,
+    "timeline": ordering,
     "hostile": hostile,
 }
 

@@ -45,6 +45,34 @@ class SourceCoverage(Frozen):
     clock_offset_ns: int | None = None
     """What was applied to its clock for the order; never to stored times."""
     shortfalls: tuple[Gap, ...] = ()
+    clock_tied: bool = False
+    """Whether other evidence ties its clock and speaks against no zone that was assumed."""
+    clock_low_ns: int = 0
+    clock_high_ns: int = 0
+    """How far its clock may be off, where something ties it."""
+    clock: str = ""
+    """What is known of its clocks, in plain words."""
+    usual_spacing_ns: int | None = None
+    """Longest stretch between two records that counts as usual; null where there are too few to tell."""
+    first_event: str | None = None
+    last_event: str | None = None
+    """Ids of the first and last record held, for citing: of an event, or of a series as `series:ID`."""
+
+
+class Absence(Frozen):
+    """The answer to "was nothing of this kind in these sources during this window?".
+
+    `absent` is said only where the sources cover the whole window; `first_event` and `last_event` are then
+    the records that bound what is held. Otherwise `reasons` say in plain words why nobody can tell.
+    """
+
+    answer: Literal["absent", "cannot_tell"]
+    start_ns: int
+    end_ns: int
+    sources: tuple[str, ...]
+    first_event: str | None = None
+    last_event: str | None = None
+    reasons: tuple[str, ...] = ()
 
 
 class Coverage(Frozen):
@@ -75,6 +103,13 @@ class ClockEstimate(Frozen):
     applied: bool = False
     zone_hours: float | None = None
     """A wrong zone of whole (quarter) hours that is proposed, not applied."""
+    tied: bool = True
+    """False where nothing in the evidence ties the clock to the reference: then the offset is unknown, and
+    the bounds say no more than that zones lie within 26 hours."""
+    broken: int = 0
+    """Observations that do not allow the offset."""
+    note: str = ""
+    """What to know or to do about it, in plain sentences."""
 
 
 class Clocks(Frozen):

@@ -109,6 +109,36 @@ class Claim(Frozen):
     reason: str
 
 
+class Deviation(Frozen):
+    """A measurement that left its calm around the incident, from its first deviating sample to its last.
+
+    `end_ns` is null where it still deviates when the evidence ends; [`end_ns`, `calm_ns`] is where the end
+    lies. All in UTC nanoseconds. `events` are the records at its borders; `series` the ids of the series.
+    """
+
+    component: str
+    measure: str
+    """The metric's title, or what was counted of spans and log records."""
+    kind: str
+    """slowness, failures, signs (of trouble in logs), or the kind of the metric."""
+    start_ns: int
+    end_ns: int | None
+    calm_ns: int | None
+    peak: float
+    """Largest distance from the calm, in robust standard deviations, at most 1000."""
+    events: tuple[str, ...] = ()
+    series: tuple[str, ...] = ()
+
+
+class RuleCount(Frozen):
+    """What one selection rule found and how much of it is shown; `share` is the room it is sure of."""
+
+    rule: str
+    share: int
+    found: int
+    shown: int
+
+
 class KindCount(Frozen):
     """Events of one kind: how many are key entries, how many there are."""
 
@@ -136,3 +166,9 @@ class Timeline(Frozen):
     moments: tuple[Moment, ...] = ()
     phases: tuple[Phase, ...] = ()
     claims: tuple[Claim, ...] = ()
+    deviations: tuple[Deviation, ...] = ()
+    """What deviated around the incident, by begin; the strongest where there are many."""
+    deviating: int = 0
+    """How many measurements deviated."""
+    selection: tuple[RuleCount, ...] = ()
+    """The rules that picked the key entries, in order of precedence."""
