@@ -1,6 +1,6 @@
 """What `make bench` runs: stage costs on the recordings, ratios against named baselines, and full counts.
 
-    python benchmarks/bench.py [SECTION...]     sections: chain parse readers hash search redaction sealing hostile
+    python benchmarks/bench.py [SECTION...]     sections: chain parse readers hash search redaction sealing timeline hostile
 
 Ratios are CPU over CPU on the same bytes in one run, median of five, interleaved; absolutes are context.
 `hostile` runs the property tests with many more examples than the test suite does.
@@ -25,6 +25,7 @@ from pathlib import Path
 import orjson
 import redaction_corpus
 import sealing
+import timeline
 
 from incident_pipeline import stages
 from incident_pipeline.evidence import EvidenceReader
@@ -164,6 +165,12 @@ def sealed(_: Prepared) -> None:
     subprocess.run(command, check=True)
 
 
+def ordering(_: Prepared) -> None:
+    """Compare dedupe, sort and causal depth of five million events with polars and DuckDB."""
+    with tempfile.TemporaryDirectory() as name:
+        timeline.run(Path(name))
+
+
 def hostile(_: Prepared) -> None:
     """Run the property, flip and kill tests with the full counts."""
     environ = os.environ | {"HYPOTHESIS_PROFILE": "full"}
@@ -181,6 +188,7 @@ SECTIONS: dict[str, Callable[[Prepared], None]] = {
     "search": searching,
     "redaction": redaction,
     "sealing": sealed,
+    "timeline": ordering,
     "hostile": hostile,
 }
 

@@ -30,9 +30,10 @@ class ResultsFolder:
         """Everything that was computed from the sealed evidence, in the order of the stages."""
         return (
             self.events, self.samples, self.series, self.quarantine, self.parse_report, self.templates,
-            self.index, self.chunks, self.timeline_table, self.timeline, self.narrative, self.diagnosis,
-            self.hypotheses, self.validated_checks, self.facts, self.ledger, self.postmortem,
-            self.postmortem_text, self.report, self.redaction, self.redacted, self.root / "derivations",
+            self.index, self.chunks, self.timeline_table, self.timeline, self.narrative, self.coverage,
+            self.clocks, self.diagnosis, self.hypotheses, self.validated_checks, self.facts, self.ledger,
+            self.postmortem, self.postmortem_text, self.report, self.redaction, self.redacted,
+            self.root / "derivations",
         )  # fmt: skip
 
     def discard_derived(self) -> None:
@@ -127,6 +128,16 @@ class ResultsFolder:
     def narrative(self) -> Path:
         """The key entries as text."""
         return self.root / "timeline.md"
+
+    @property
+    def coverage(self) -> Path:
+        """The coverage statement: per source what was asked for, what is held, and how it falls short."""
+        return self.root / "coverage.json"
+
+    @property
+    def clocks(self) -> Path:
+        """How far the clocks are apart: the side table that the order reckons with."""
+        return self.root / "clocks.json"
 
     @property
     def diagnosis(self) -> Path:

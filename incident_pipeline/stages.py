@@ -2,7 +2,8 @@
 
 The Dagster assets and the command line both call these, so that neither holds logic the other would
 have to repeat. A stage reads evidence only through the vault and writes only into the incident's
-results folder; each can run again and gives the same bytes. Nothing here imports Dagster.
+results folder; each can run again and gives the same bytes. Nothing here imports Dagster. Over 400 lines,
+for all stages stand side by side here and each is short.
 """
 
 from __future__ import annotations
@@ -22,9 +23,10 @@ from incident_pipeline.export import write_derivation
 from incident_pipeline.ingest import open_bundle
 from incident_pipeline.model.artifact import Problem, SealedEvidence
 from incident_pipeline.model.hypothesis import Hypotheses
+from incident_pipeline.model.report import ParseReport
 from incident_pipeline.parsers import ParquetSink, Reading, digest_of, parse_sealed_into
 from incident_pipeline.parsers.memory import reuse_memory
-from incident_pipeline.parsers.table import read_batches, write_table
+from incident_pipeline.parsers.table import read_batches, read_table, write_table
 from incident_pipeline.postmortem import assemble, render_html, render_markdown
 from incident_pipeline.progress import report as say
 from incident_pipeline.redaction import (
@@ -38,7 +40,7 @@ from incident_pipeline.redaction import (
 from incident_pipeline.retrieval import build_index, load_embedder, make_chunks
 from incident_pipeline.serialise import compact_json, file_sha256, sha256_hex, write_bytes, write_json
 from incident_pipeline.signals import MINED, mine_batches
-from incident_pipeline.timeline import build_timeline, narrative
+from incident_pipeline.timeline import build_timeline, cover, narrative
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -235,7 +237,11 @@ def order_timeline(workspace: Workspace, key: str) -> StageReport:
     """Put all events in order and pick the key entries: `timeline`."""
     say(key, "timeline", "")
     folder = workspace.folder(key)
-    built = build_timeline(_redacted(workspace, key)[1])
+    tables = _redacted(workspace, key)[1]
+    built = build_timeline(tables)
+    report = ParseReport.model_validate_json(folder.parse_report.read_bytes())
+    write_json(folder.coverage, cover(tables, report, read_table(folder.quarantine), built.correction))
+    write_json(folder.clocks, built.correction.table(tables.evidence.incident_id))
     write_table(folder.timeline_table, built.table)
     write_json(folder.timeline, built.timeline)
     write_bytes(folder.narrative, narrative(built.timeline).encode())
@@ -251,7 +257,7 @@ def order_timeline(workspace: Workspace, key: str) -> StageReport:
         facts={
             "merkle_root": built.timeline.merkle_root,
             "timeline_sha256": file_sha256(folder.timeline),
-            **_derived(workspace, key, "timeline"),
+            **_derived(workspace, key, "timeline", merkle_root=built.timeline.merkle_root),
         },
     )
 

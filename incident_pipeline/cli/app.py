@@ -20,6 +20,7 @@ from incident_pipeline.cli import (
     retention,
     search,
     store,
+    timeline,
     ui,
     verify,
     wargame,
@@ -47,6 +48,7 @@ app.command()(evaluate.evaluate)
 app.command()(ui.ui)
 app.add_typer(log.app, name="log")
 app.add_typer(store.app, name="store")
+app.add_typer(timeline.app, name="timeline")
 app.add_typer(keys.app, name="keys")
 app.add_typer(retention.app, name="retention")
 app.add_typer(wargame.app, name="wargame")

@@ -8,7 +8,9 @@ from incident_pipeline.defs.outcome import Value, attempt, materialized
 from incident_pipeline.defs.partitions import incidents
 from incident_pipeline.defs.previews import (
     check_rows,
+    coverage_rows,
     hypothesis_rows,
+    moment_rows,
     parse_rows,
     ranking_rows,
     timeline_picture,
@@ -71,7 +73,13 @@ def timeline_asset(
     place, key = workspace.open(), context.partition_key
     report = attempt(lambda: stages.order_timeline(place, key))
     folder = place.folder(key)
-    return materialized(report, {"picture": timeline_picture(folder), "entries": timeline_rows(folder)})
+    extra: dict[str, Value] = {
+        "picture": timeline_picture(folder),
+        "moments": moment_rows(folder),
+        "entries": timeline_rows(folder),
+        "coverage": coverage_rows(folder),
+    }
+    return materialized(report, extra)
 
 
 @dg.asset(

@@ -6,6 +6,7 @@ import dagster as dg
 
 from incident_pipeline.defs.outcome import rows
 from incident_pipeline.model.check import ValidatedChecks
+from incident_pipeline.model.coverage import Coverage
 from incident_pipeline.model.hypothesis import Diagnosis, Hypotheses
 from incident_pipeline.model.report import ParseReport
 from incident_pipeline.model.timeline import Timeline
@@ -47,6 +48,26 @@ def timeline_rows(folder: ResultsFolder) -> dg.TableMetadataValue:
             for entry in entries[:_SHOWN]
         ]
     )
+
+
+def moment_rows(folder: ResultsFolder) -> dg.TableMetadataValue:
+    """Show the seven times and how sure each is, without what people wrote."""
+    found: list[dict[str, str | int | float | bool]] = [
+        {"moment": item.name, "time": _short(item.time), "standing": item.standing}
+        for item in _timeline(folder).moments
+    ]
+    return rows(found)
+
+
+def coverage_rows(folder: ResultsFolder) -> dg.TableMetadataValue:
+    """Show how each artifact that falls short does."""
+    coverage = Coverage.model_validate_json(folder.coverage.read_bytes())
+    found: list[dict[str, str | int | float | bool]] = [
+        {"artifact": source.artifact_uri, "shortfall": gap.kind, "what": gap.detail}
+        for source in coverage.sources
+        for gap in source.shortfalls
+    ]
+    return rows(found[:_SHOWN])
 
 
 def timeline_picture(folder: ResultsFolder) -> dg.MarkdownMetadataValue:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from incident_pipeline.diagnosis.finding import EventPlace, Finding, strongest
 
 if TYPE_CHECKING:
-    from incident_pipeline.diagnosis.view import View
+    from incident_pipeline.signals.view import View
 
 
 def alert_findings(view: View) -> list[Finding]:

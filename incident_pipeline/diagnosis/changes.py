@@ -17,7 +17,7 @@ from incident_pipeline.diagnosis.finding import EventPlace, Finding, shown, stro
 from incident_pipeline.signals.attributes import lookup
 
 if TYPE_CHECKING:
-    from incident_pipeline.diagnosis.view import View
+    from incident_pipeline.signals.view import View
 
 _SECOND: Final = 1_000_000_000
 _REACH_SECONDS: Final = 1800.0

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from incident_pipeline.diagnosis.finding import Finding
     from incident_pipeline.diagnosis.graph import Graph
     from incident_pipeline.diagnosis.load import Work
-    from incident_pipeline.diagnosis.view import View
+    from incident_pipeline.signals.view import View
 
 _ACCOUNTS: Final = 0.8
 _BYSTANDER: Final = 0.3

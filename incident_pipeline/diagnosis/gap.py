@@ -15,12 +15,12 @@ import numpy as np
 from scipy.optimize import nnls
 
 from incident_pipeline.diagnosis.finding import EventPlace, Finding
-from incident_pipeline.diagnosis.statistics import group_quantiles
-from incident_pipeline.diagnosis.view import CALM, DURING
+from incident_pipeline.signals.statistics import group_quantiles
+from incident_pipeline.signals.view import CALM, DURING
 
 if TYPE_CHECKING:
     from incident_pipeline.diagnosis.graph import Graph
-    from incident_pipeline.diagnosis.view import View
+    from incident_pipeline.signals.view import View
 
 _MIN_CALM: Final = 3
 _MIN_DURING: Final = 2

@@ -19,7 +19,7 @@ from incident_pipeline.signals.attributes import MISSING, Coded, lookup
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from incident_pipeline.diagnosis.view import View
+    from incident_pipeline.signals.view import View
 
 _TELLING: Final = ("log", "span", "span_event", "alert", "change", "k8s_event")
 """Kinds of events whose service is a running component; people's words may name anything."""

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from incident_pipeline.diagnosis.finding import EventPlace, Finding
-from incident_pipeline.diagnosis.metric_kind import MetricKind
+from incident_pipeline.signals.metric_kind import MetricKind
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from incident_pipeline.diagnosis.graph import Graph
-    from incident_pipeline.diagnosis.view import View
+    from incident_pipeline.signals.view import View
 
 _SECOND: Final = 1_000_000_000
 _BIN: Final = 5 * _SECOND

@@ -15,15 +15,15 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from incident_pipeline.diagnosis.finding import Finding, SamplePlace, shown, strongest
-from incident_pipeline.diagnosis.metric_kind import MetricKind, grows_with_waiting
-from incident_pipeline.diagnosis.statistics import spread
+from incident_pipeline.signals.metric_kind import MetricKind, grows_with_waiting
+from incident_pipeline.signals.statistics import spread
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from incident_pipeline.diagnosis.view import View
     from incident_pipeline.model.hypothesis import ReasonTerm
     from incident_pipeline.signals.series import Series
+    from incident_pipeline.signals.view import View
 
 DEAD_ZONE: Final = 6.0
 SATURATES: Final = 60.0

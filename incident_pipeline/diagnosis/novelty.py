@@ -12,15 +12,15 @@ import numpy as np
 import pyarrow as pa
 
 from incident_pipeline.diagnosis.finding import EventPlace, Finding, shown, strongest
-from incident_pipeline.diagnosis.view import reference_rows
 from incident_pipeline.model.event import Severity
 from incident_pipeline.signals.attributes import coded, integers
 from incident_pipeline.signals.templates import template_id
+from incident_pipeline.signals.view import reference_rows
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from incident_pipeline.diagnosis.view import View
+    from incident_pipeline.signals.view import View
 
 _SECOND: Final = 1_000_000_000
 _BIN: Final = 5 * _SECOND

@@ -27,19 +27,19 @@ from incident_pipeline.diagnosis.metrics import deviations, metric_findings
 from incident_pipeline.diagnosis.novelty import novelty_findings
 from incident_pipeline.diagnosis.own_time import own_time_findings
 from incident_pipeline.diagnosis.structure import structure_findings
-from incident_pipeline.diagnosis.view import CALM, DURING, build_view, reference_rows
 from incident_pipeline.model.hypothesis import Diagnosis, Interval, RankedComponent
 from incident_pipeline.signals.attributes import integers
+from incident_pipeline.signals.view import CALM, DURING, build_view, reference_rows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from incident_pipeline.diagnosis.finding import Finding
     from incident_pipeline.diagnosis.graph import Graph
-    from incident_pipeline.diagnosis.view import View
     from incident_pipeline.evidence.reader import EvidenceReader
     from incident_pipeline.model.hypothesis import ReasonTerm, Verdict
     from incident_pipeline.signals.tables import IncidentTables
+    from incident_pipeline.signals.view import View
 
 _ALONE: Final = 0.3
 NOTEWORTHY: Final = 0.3

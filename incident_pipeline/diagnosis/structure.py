@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from incident_pipeline.diagnosis.finding import EventPlace, Finding, shown, strongest
-from incident_pipeline.diagnosis.statistics import two_proportions
-from incident_pipeline.diagnosis.view import CALM, DURING
+from incident_pipeline.signals.statistics import two_proportions
 from incident_pipeline.signals.templates import WILDCARD, template_id
+from incident_pipeline.signals.view import CALM, DURING
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from incident_pipeline.diagnosis.graph import Graph
-    from incident_pipeline.diagnosis.view import View
+    from incident_pipeline.signals.view import View
 
 _MIN_CALM: Final = 5
 _MIN_DURING: Final = 2

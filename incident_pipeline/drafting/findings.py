@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Final
 
 from incident_pipeline.drafting.wording import NS, clock, duration, number, plain, plural, quoted
 from incident_pipeline.drafting.writer import Writer, sentence_of
+from incident_pipeline.timeline import absence
 
 if TYPE_CHECKING:
     from incident_pipeline.model.check import CheckResult
+    from incident_pipeline.model.coverage import Coverage
 
 PREDICTED: Final = {
     ">": "more than",
@@ -138,11 +140,21 @@ def write_got_lucky(writer: Writer) -> None:
     writer.say(
         "got_lucky",
         f"The {ending} although the change log records no change between {clock(begun)} and "
-        f"{clock(facts.ended_ns)} UTC.",
+        f"{clock(facts.ended_ns)} UTC{_if_covered(inputs.coverage, begun, facts.ended_ns)}.",
         (*inputs.citer.events(first.event_id, last.event_id), *writer.bounds),
         claim="inferred",
         derived=inputs.fact("/onset", "/ended", "/changes"),
     )
+
+
+def _if_covered(coverage: Coverage | None, start_ns: int, end_ns: int) -> str:
+    """Give what to add where the change logs that are held do not cover a window from end to end."""
+    if coverage is None:
+        return ""
+    logs = [source for source in coverage.sources if source.type == "change" and source.role == "incident"]
+    if absence(logs, start_ns, end_ns).answer == "absent":
+        return ""
+    return "; whether it covers that time is not certain"
 
 
 def write_open_questions(writer: Writer) -> None:

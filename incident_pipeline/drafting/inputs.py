@@ -16,6 +16,7 @@ from incident_pipeline.drafting.facts import collect_facts
 from incident_pipeline.evidence.reader import EvidenceReader, ReadsSealedBytes
 from incident_pipeline.model.check import ValidatedChecks, ValidatedHypothesis
 from incident_pipeline.model.citation import Derived
+from incident_pipeline.model.coverage import Coverage
 from incident_pipeline.model.hypothesis import Diagnosis, Hypotheses, Hypothesis
 from incident_pipeline.model.report import ParseReport
 from incident_pipeline.model.timeline import Timeline
@@ -38,6 +39,7 @@ DIAGNOSIS: Final = "diagnosis.json"
 HYPOTHESES: Final = "hypotheses.json"
 CHECKS: Final = "validated_checks.json"
 PARSE_REPORT: Final = "parse_report.json"
+COVERAGE: Final = "coverage.json"
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,8 @@ class DraftInputs:
     checks: ValidatedChecks
     parse_report: ParseReport
     reader: EvidenceReader
+    coverage: Coverage | None = None
+    """What the evidence covers; None in results that were made without it."""
     file_sha256: Mapping[str, str] = field(default_factory=dict)
     """Digests of the published result files; those not given are computed from the values."""
 
@@ -67,6 +71,11 @@ class DraftInputs:
             checks=ValidatedChecks.model_validate_json(folder.validated_checks.read_bytes()),
             parse_report=ParseReport.model_validate_json(folder.parse_report.read_bytes()),
             reader=EvidenceReader(vault, evidence.artifacts, RedactionMap.read(folder)),
+            coverage=(
+                Coverage.model_validate_json(folder.coverage.read_bytes())
+                if folder.coverage.is_file()
+                else None
+            ),
         )
 
     @cached_property
@@ -111,7 +120,7 @@ class DraftInputs:
 
     def documents(self) -> dict[str, BaseModel]:
         """Give the result files that sentences may point into, by file name."""
-        return {
+        documents: dict[str, BaseModel] = {
             FACTS: self.facts,
             TIMELINE: self.timeline,
             DIAGNOSIS: self.diagnosis,
@@ -119,6 +128,9 @@ class DraftInputs:
             CHECKS: self.checks,
             PARSE_REPORT: self.parse_report,
         }
+        if self.coverage is not None:
+            documents[COVERAGE] = self.coverage
+        return documents
 
     @cached_property
     def _canonical(self) -> dict[str, bytes]:

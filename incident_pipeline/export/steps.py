@@ -44,7 +44,11 @@ STEPS: Final = {
     "embeddings": Step(
         retrieval.CODE_VERSION, _TABLES, ("chunks.parquet", "redaction.json", "redacted/"), reads_sealed=True
     ),
-    "timeline": Step(timeline.CODE_VERSION, _REDACTED, ("timeline.parquet", "timeline.json", "timeline.md")),
+    "timeline": Step(
+        timeline.CODE_VERSION,
+        (*_REDACTED, "parse_report.json", "quarantine.parquet"),
+        ("timeline.parquet", "timeline.json", "timeline.md", "coverage.json", "clocks.json"),
+    ),
     "hypotheses": Step(
         diagnosis.CODE_VERSION, _REDACTED, ("diagnosis.json", "hypotheses.json"), reads_sealed=True
     ),
@@ -54,8 +58,8 @@ STEPS: Final = {
     "postmortem": Step(
         postmortem.CODE_VERSION,
         (
-            *_REDACTED, "parse_report.json", "timeline.json", "diagnosis.json", "hypotheses.json",
-            "validated_checks.json",
+            *_REDACTED, "parse_report.json", "timeline.json", "coverage.json", "diagnosis.json",
+            "hypotheses.json", "validated_checks.json",
         ),
         ("facts.json", "ledger.json", "postmortem.json", "postmortem.md", "report.html"),
         reads_sealed=True,

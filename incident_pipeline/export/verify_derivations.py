@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from incident_pipeline.errors import IncidentPipelineError, SealError
 from incident_pipeline.export.derivation import FOLDER, SUFFIX, read_derivation
+from incident_pipeline.export.verify_order import check_order
 from incident_pipeline.ingest import hash_file, open_regular
 
 if TYPE_CHECKING:
@@ -73,6 +74,8 @@ def check_derivations(
     made = _check_subjects(root, found, files, findings, withheld)
     for name, statement in found.items():
         _check_materials(name, statement, seal, made, findings)
+        if statement.predicate.stage == "timeline":
+            check_order(root, statement, findings)
     # A statement that could not be checked may be the one that covers a file.
     unread = {item.name for item in findings.items if item.outcome == "could_not_check"} & paths
     for name in sorted(files - paths - made.keys()):

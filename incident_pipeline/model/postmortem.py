@@ -9,7 +9,9 @@ from pydantic import Field
 from incident_pipeline.model.artifact import Problem
 from incident_pipeline.model.base import Frozen
 from incident_pipeline.model.check import CheckResult, Status
+from incident_pipeline.model.coverage import Shortfall
 from incident_pipeline.model.hypothesis import Verdict
+from incident_pipeline.model.timeline import ClaimState, MomentName, PhaseName, Standing
 
 
 class Statement(Frozen):
@@ -37,6 +39,36 @@ class KeyTimes(Frozen):
     service_restored_at: Moment | None = None
     root_cause_fixed_at: Moment | None = None
     resolved_at: Moment | None = None
+
+
+class MomentRow(Frozen):
+    """One of the seven times with its bounds; `basis` says what it rests on, where that can be cited."""
+
+    name: MomentName
+    time: str | None
+    earliest: str | None
+    latest: str | None
+    standing: Standing
+    basis: Statement | None
+
+
+class PhaseRow(Frozen):
+    """A stretch between two moments; a border that no moment gives is null."""
+
+    name: PhaseName
+    start: str | None
+    end: str | None
+    standing: Standing
+
+
+class ClaimRow(Frozen):
+    """What a person said, and what the record says of it, with the evidence that says so."""
+
+    state: ClaimState
+    about: str
+    time: str | None
+    statement: Statement
+    reason: Statement | None
 
 
 class TimelineExcerptRow(Frozen):
@@ -80,6 +112,13 @@ class ActionItem(Frozen):
     hypothesis: str | None = None
 
 
+class ShortfallRow(Frozen):
+    """One way in which a source falls short."""
+
+    kind: Shortfall
+    detail: str
+
+
 class CoverageRow(Frozen):
     """What was held of one artifact: counts, time range, and what was left out."""
 
@@ -95,6 +134,12 @@ class CoverageRow(Frozen):
     first_time: str | None
     last_time: str | None
     notes: tuple[str, ...] = ()
+    asked_start: str | None = None
+    asked_end: str | None = None
+    """The window that was asked of the source, where the bundle says."""
+    shortfalls: tuple[ShortfallRow, ...] = ()
+    clock: str = ""
+    """What is known of its clocks, in plain words."""
 
 
 class Honesty(Frozen):
@@ -137,7 +182,11 @@ class Postmortem(Frozen):
     got_lucky: tuple[Statement, ...] = ()
     open_questions: tuple[Statement, ...] = ()
     key_times: KeyTimes = Field(default_factory=KeyTimes)
+    moments: tuple[MomentRow, ...] = ()
+    phases: tuple[PhaseRow, ...] = ()
+    claims: tuple[ClaimRow, ...] = ()
     coverage: tuple[CoverageRow, ...] = ()
+    coverage_remarks: tuple[str, ...] = ()
     problems: tuple[Problem, ...] = ()
     honesty: Honesty
     evidence_root: str

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from incident_pipeline.model.artifact import SealedEvidence
 from incident_pipeline.model.check import ValidatedChecks
 from incident_pipeline.model.citation import Ledger
+from incident_pipeline.model.coverage import Clocks, Coverage
 from incident_pipeline.model.facts import Facts
 from incident_pipeline.model.hypothesis import Diagnosis, Hypotheses
 from incident_pipeline.model.incident import Incident
@@ -33,6 +34,8 @@ FILES: Final[dict[str, type[BaseModel]]] = {
     "redaction.json": Redaction,
     "spans.json": SpanMap,
     "timeline.json": Timeline,
+    "coverage.json": Coverage,
+    "clocks.json": Clocks,
     "diagnosis.json": Diagnosis,
     "hypotheses.json": Hypotheses,
     "validated_checks.json": ValidatedChecks,

@@ -11,6 +11,16 @@ from incident_pipeline.model.base import Frozen
 OrderBasis = Literal["clock", "causal", "source_order", "undetermined"]
 
 
+PhaseName = Literal["baseline", "undetected", "diagnosis", "mitigation", "recovery", "stable"]
+MomentName = Literal["began", "detected", "aware", "classified", "mitigated", "restored", "resolved"]
+Standing = Literal["actual", "estimate", "unknown"]
+"""Whether a time stands in the evidence, was inferred from it, or neither."""
+ClaimState = Literal["reported", "corroborated", "contradicted"]
+"""What the other evidence says of a person's statement: nothing, the same, or something else."""
+Marker = Literal["detection", "diagnosis", "repair", "key_moment"]
+"""Jeli's four kinds of evidence in a narrative."""
+
+
 class ArtifactRef(Frozen):
     """Where an entry was read: the artifact and the byte range of the record."""
 
@@ -45,6 +55,88 @@ class TimelineEntry(Frozen):
     order_basis: OrderBasis
     why_key: str
     """Why this entry stands among the key ones, in a few words."""
+    rule: str | None = None
+    """The selection rule that picked it."""
+    marker: Marker | None = None
+
+
+class Moment(Frozen):
+    """One of the seven times of an incident, kept apart as regulators ask (design: product notes).
+
+    `time` is null where the evidence tells nothing; [earliest, latest] is how far it could lie, all in UTC
+    nanoseconds. `events` are the ids of the events it rests on, `basis` says how in one plain sentence.
+    """
+
+    name: MomentName
+    time: str | None
+    time_ns: int | None
+    earliest_ns: int | None = None
+    latest_ns: int | None = None
+    standing: Standing
+    basis: str
+    events: tuple[str, ...] = ()
+
+
+class Phase(Frozen):
+    """A stretch of the incident, from `start` up to `end`; `basis` says what its borders rest on."""
+
+    name: PhaseName
+    start: str | None
+    end: str | None
+    start_ns: int | None
+    end_ns: int | None
+    standing: Standing
+    basis: str
+
+
+class Claim(Frozen):
+    """What a person said, and what the other evidence says of it.
+
+    `event` is the message, `text` the words of the claim in it, `evidence` the ids of the events (or of
+    series, as `series:ID`) that speak for or against it; `reason` says so in one plain sentence.
+    """
+
+    event: str
+    text: str
+    about: str
+    """The component it is about, as the evidence names it; empty when none is named."""
+    action: str
+    """What is said to have happened, in one word: deploy, rollback, restart, scale, config, flag, ..."""
+    said_time_ns: int | None = None
+    """The moment the words name ("at 14:02"), else that of the message."""
+    state: ClaimState
+    evidence: tuple[str, ...] = ()
+    reason: str
+
+
+class Deviation(Frozen):
+    """A measurement that left its calm around the incident, from its first deviating sample to its last.
+
+    `end_ns` is null where it still deviates when the evidence ends; [`end_ns`, `calm_ns`] is where the end
+    lies. All in UTC nanoseconds. `events` are the records at its borders; `series` the ids of the series.
+    """
+
+    component: str
+    measure: str
+    """The metric's title, or what was counted of spans and log records."""
+    kind: str
+    """slowness, failures, signs (of trouble in logs), or the kind of the metric."""
+    start_ns: int
+    end_ns: int | None
+    calm_ns: int | None
+    peak: float
+    """Largest distance from the calm, in robust standard deviations, at most 1000."""
+    events: tuple[str, ...] = ()
+    series: tuple[str, ...] = ()
+
+
+class RuleCount(Frozen):
+    """What one selection rule found and how much of it is shown; `share` is the room it is sure of."""
+
+    rule: str
+    share: int
+    found: int
+    shown: int
 
 
 class KindCount(Frozen):
@@ -71,3 +163,12 @@ class Timeline(Frozen):
     """RFC 6962 root over the rows of `timeline.parquet`, hex."""
     first_time: str | None
     last_time: str | None
+    moments: tuple[Moment, ...] = ()
+    phases: tuple[Phase, ...] = ()
+    claims: tuple[Claim, ...] = ()
+    deviations: tuple[Deviation, ...] = ()
+    """What deviated around the incident, by begin; the strongest where there are many."""
+    deviating: int = 0
+    """How many measurements deviated."""
+    selection: tuple[RuleCount, ...] = ()
+    """The rules that picked the key entries, in order of precedence."""

@@ -20,9 +20,10 @@ _HEAD = """# Formats
 
 Made from the declarations in `incident_pipeline/parsers/formats/` by `make formats`; don't edit.
 
-The format of an artifact is told from its structure, never from its name. Where that goes wrong, name it: `format` in
-`incident.json`, or `incident-pipeline parse --format ID`. Any of the names in the second column will do; a name that
-several formats share narrows the choice to them. Your own formats: see "Your own formats" in the [guide](guide.md).
+The format of an artifact is told from its structure, never from its name. Where that goes wrong, name it:
+`format` in `incident.json`, or `incident-pipeline parse --format ID`. Any of the names in the second column
+will do; a name that several formats share narrows the choice to them. Your own formats: see "Your own
+formats" in the [guide](guide.md).
 """
 
 

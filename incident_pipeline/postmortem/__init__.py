@@ -9,7 +9,7 @@ from incident_pipeline.postmortem.html import render_html
 from incident_pipeline.postmortem.lint import Finding, lint
 from incident_pipeline.postmortem.markdown import render_markdown
 
-CODE_VERSION: Final = "1"
+CODE_VERSION: Final = "2"
 """Raised when the same results would give another text."""
 
 __all__ = [

@@ -14,7 +14,6 @@ from incident_pipeline.drafting.wording import plain
 from incident_pipeline.model.draft import DraftSentence, Refusal
 from incident_pipeline.model.postmortem import (
     ActionItem,
-    CoverageRow,
     Honesty,
     KeyTimes,
     Moment,
@@ -23,12 +22,14 @@ from incident_pipeline.model.postmortem import (
     TimelineExcerptRow,
     TopHypothesis,
 )
+from incident_pipeline.postmortem.coverage_rows import coverage_rows
 from incident_pipeline.postmortem.excerpt import choose_entries, event_text
 from incident_pipeline.postmortem.ledger import LedgerBuilder, place_of
+from incident_pipeline.postmortem.told import claim_rows, moment_rows, moments_as_key_times, phase_rows
 
 if TYPE_CHECKING:
     from incident_pipeline.drafting.inputs import DraftInputs
-    from incident_pipeline.model.citation import Citation, Derived, Ledger
+    from incident_pipeline.model.citation import Citation, ClaimType, Derived, Ledger
     from incident_pipeline.model.draft import Draft, Section
     from incident_pipeline.model.facts import Facts
 
@@ -62,6 +63,7 @@ class _Assembler:
     def run(self) -> tuple[Postmortem, Ledger]:
         inputs, draft = self.inputs, self.draft
         summary = self._statements("summary", "summary_statements")
+        moments = moment_rows(inputs, self._enter)
         impact = self._statements("impact")
         hypotheses = self._hypotheses()
         detection = self._statements("detection")
@@ -71,6 +73,7 @@ class _Assembler:
         badly = self._statements("went_badly")
         lucky = self._statements("got_lucky")
         questions = self._statements("open_questions")
+        claims = claim_rows(inputs, self._enter)
         actions = self._actions()
         excerpt = self._excerpt()
         ledger = self.rows.build()
@@ -94,8 +97,12 @@ class _Assembler:
             went_badly=badly,
             got_lucky=lucky,
             open_questions=questions,
-            key_times=key_times(inputs.facts),
-            coverage=_coverage(inputs),
+            key_times=moments_as_key_times(inputs, key_times(inputs.facts)),
+            moments=moments,
+            phases=phase_rows(inputs),
+            claims=claims,
+            coverage=coverage_rows(inputs),
+            coverage_remarks=inputs.coverage.remarks if inputs.coverage else (),
             problems=(*inputs.evidence.problems, *inputs.parse_report.problems),
             honesty=self._honesty(ledger),
             evidence_root=inputs.evidence.evidence_root,
@@ -114,6 +121,22 @@ class _Assembler:
             )
             found.append(Statement(id=row, text=sentence.text))
         return tuple(found)
+
+    def _enter(
+        self,
+        section: str,
+        pointer: str,
+        text: str,
+        claim_type: ClaimType,
+        citations: tuple[Citation, ...],
+        derived: tuple[Derived, ...],
+    ) -> Statement | None:
+        """Enter a sentence in the ledger, unless the guard refuses it."""
+        reason = self._refusal(text, citations, derived)
+        if reason is not None:
+            self.refused.append(Refusal(section=section, text=text, reason=reason))
+            return None
+        return Statement(id=self.rows.add(pointer, text, claim_type, citations, derived), text=text)
 
     def _hypotheses(self) -> tuple[TopHypothesis, ...]:
         found: list[TopHypothesis] = []
@@ -259,29 +282,3 @@ def key_times(facts: Facts) -> KeyTimes:
             else None
         ),
     )
-
-
-def _coverage(inputs: DraftInputs) -> tuple[CoverageRow, ...]:
-    rows = []
-    for report in inputs.parse_report.artifacts:
-        notes = list(report.assumptions)
-        if report.events_without_time:
-            notes.append(f"{report.events_without_time} events without time")
-        rows.append(
-            CoverageRow(
-                uri=report.artifact_uri,
-                sha256=report.artifact_sha256,
-                type=report.type,
-                role=report.role,
-                format=report.format,
-                runner_up=report.runner_up,
-                events=report.events,
-                samples=report.samples,
-                quarantined=report.quarantined,
-                first_time=report.first_time,
-                last_time=report.last_time,
-                notes=tuple(notes),
-            )
-        )
-    rows.sort(key=lambda row: (row.role, row.uri, row.sha256))
-    return tuple(rows)

@@ -19,7 +19,7 @@ import markupsafe
 from incident_pipeline.drafting.wording import number
 from incident_pipeline.postmortem.chart import build_chart
 from incident_pipeline.postmortem.evidence_list import number_evidence
-from incident_pipeline.postmortem.figures import cover_figures, key_moments
+from incident_pipeline.postmortem.figures import cover_figures, key_moments, told_moments
 from incident_pipeline.postmortem.visible import visible
 
 if TYPE_CHECKING:
@@ -64,6 +64,7 @@ def render_html(inputs: DraftInputs, postmortem: Postmortem, ledger: Ledger) -> 
             queries=_queries(postmortem),
             figures=cover_figures(inputs),
             moments=key_moments(postmortem.key_times),
+            moment_rows=told_moments(postmortem),
             sections=[(title, field, getattr(postmortem, field)) for title, field in _SECTIONS],
             artifacts=len(inputs.evidence.artifacts),
             style=style,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from incident_pipeline.postmortem.figures import LABELS
+from incident_pipeline.postmortem.figures import LABELS, told_moments
 from incident_pipeline.postmortem.ledger import place_of
 from incident_pipeline.postmortem.visible import markdown_code, markdown_text
 
@@ -37,17 +37,19 @@ def render_markdown(postmortem: Postmortem, ledger: Ledger) -> str:
         _head(postmortem),
         "## Summary",
         _paragraph(postmortem.summary_statements) or "Nothing could be stated from this evidence.",
-        "## Key times",
-        _key_times(postmortem),
+        *_moments(postmortem),
     ]
     for title, field in _TEXT_SECTIONS:
         statements: tuple[Statement, ...] = getattr(postmortem, field)
         if statements:
             blocks += [f"## {title}", _bullets(statements)]
     blocks += ["## Hypotheses", *_hypotheses(postmortem.top_hypotheses)]
+    if postmortem.claims:
+        blocks += ["## What people said", _claims(postmortem)]
     blocks += ["## Timeline excerpt", _excerpt(postmortem)]
     blocks += ["## Action items", _actions(postmortem)]
     blocks += ["## Coverage", _coverage(postmortem)]
+    blocks += ["\n".join(f"- {markdown_text(remark)}" for remark in postmortem.coverage_remarks)]
     if postmortem.problems:
         rows = [
             (p.kind, markdown_text(p.uri), markdown_text(p.detail), markdown_text(p.advice))
@@ -78,6 +80,41 @@ def _paragraph(statements: Iterable[Statement]) -> str:
 
 def _bullets(statements: Iterable[Statement]) -> str:
     return "\n".join(f"- {markdown_text(statement.text)}[^{statement.id}]" for statement in statements)
+
+
+def _moments(postmortem: Postmortem) -> list[str]:
+    if not postmortem.moments:
+        return ["## Key times", _key_times(postmortem)]
+    rows = [
+        (
+            row.label,
+            row.time or "not in the evidence",
+            row.bounds,
+            row.standing,
+            _cited(row.basis) or ("no record can be cited" if row.time else ""),
+        )
+        for row in told_moments(postmortem)
+    ]
+    blocks = ["## Moments", _table(("", "UTC", "Within", "Standing", "Rests on"), rows)]
+    if postmortem.phases:
+        borders = [
+            (phase.name, phase.start or "unknown", phase.end or "unknown", phase.standing)
+            for phase in postmortem.phases
+        ]
+        blocks += ["## Phases", _table(("", "From (UTC)", "To (UTC)", "Standing"), borders)]
+    return blocks
+
+
+def _cited(statement: Statement | None) -> str:
+    return "" if statement is None else f"{markdown_text(statement.text)}[^{statement.id}]"
+
+
+def _claims(postmortem: Postmortem) -> str:
+    rows = [
+        (row.time or "time unknown", _cited(row.statement), row.state.upper(), _cited(row.reason))
+        for row in postmortem.claims
+    ]
+    return _table(("UTC", "Statement", "State", "What the record says"), rows)
 
 
 def _key_times(postmortem: Postmortem) -> str:
@@ -154,7 +191,7 @@ def _coverage(postmortem: Postmortem) -> str:
             str(row.samples),
             str(row.quarantined),
             f"{row.first_time or '?'} to {row.last_time or '?'}" if row.first_time or row.last_time else "",
-            markdown_text("; ".join(row.notes)),
+            markdown_text("; ".join((*(f"{gap.kind}: {gap.detail}" for gap in row.shortfalls), *row.notes))),
         )
         for row in postmortem.coverage
     ]

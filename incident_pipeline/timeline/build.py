@@ -4,58 +4,47 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from incident_pipeline.evidence import merkle_root
+from incident_pipeline.model.event import Kind
 from incident_pipeline.model.timeline import ArtifactRef, KindCount, Timeline, TimelineEntry
-from incident_pipeline.parsers.table import SCHEMA_VERSION
-from incident_pipeline.serialise import compact_json
-from incident_pipeline.signals.spans import read_spans
-from incident_pipeline.timeline.causality import UNLINKED, link
+from incident_pipeline.signals.view import build_view
+from incident_pipeline.timeline.causality import link
 from incident_pipeline.timeline.columns import booleans, take
+from incident_pipeline.timeline.correction import Correction, correct
 from incident_pipeline.timeline.dedupe import KEPT, Merges, merge_repeats
+from incident_pipeline.timeline.leaves import table_root
+from incident_pipeline.timeline.markers import marker_of
 from incident_pipeline.timeline.moments import rfc3339
-from incident_pipeline.timeline.order import BASES, Placed, canonical_order, order_basis
+from incident_pipeline.timeline.order import (
+    BASES,
+    CAUSAL,
+    RESOLVED_STATES,
+    UNDETERMINED,
+    Placed,
+    canonical_order,
+    order_basis,
+)
 from incident_pipeline.timeline.scene import Scene
 from incident_pipeline.timeline.selection import pick
+from incident_pipeline.timeline.story import tell
+from incident_pipeline.timeline.table import order_table
+from incident_pipeline.timeline.unsettled import bounds_of, left_open
 from incident_pipeline.timeline.wording import message_of, recorded_by, source_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from numpy.typing import NDArray
 
     from incident_pipeline.model.artifact import SealedArtifact
-    from incident_pipeline.model.timeline import OrderBasis
+    from incident_pipeline.model.timeline import Marker, OrderBasis
+    from incident_pipeline.signals.spans import Spans
     from incident_pipeline.signals.tables import IncidentTables
-
-TIMELINE: Final = pa.schema(
-    [
-        pa.field("event_id", pa.string(), nullable=False),
-        pa.field("position", pa.int64(), nullable=False),
-        pa.field("time_ns", pa.int64()),
-        pa.field("interval_low_ns", pa.int64()),
-        pa.field("interval_high_ns", pa.int64()),
-        pa.field("depth", pa.int32()),
-        pa.field("order_basis", pa.string(), nullable=False),
-        pa.field("merged_into", pa.string()),
-        pa.field("rule", pa.string()),
-    ],
-    metadata={b"incident_pipeline.schema_version": SCHEMA_VERSION.encode()},
-)
-"""The full order: one row per event, in order.
-
-`time_ns` is the moment the event tells of: of a resolved alert its end, else the time in the event
-table. It lies in [interval_low_ns, interval_high_ns). `depth` counts parents within the trace; it is
-null outside of traces and -1 where parent links run in a circle. `merged_into` is the event that
-stands for this one, by the rule in `rule`.
-"""
-
-_ROWS_AT_ONCE: Final = 65_536
+    from incident_pipeline.timeline.selection import Pick
+    from incident_pipeline.timeline.story import Story
 
 
 @dataclass(frozen=True)
@@ -64,6 +53,7 @@ class BuiltTimeline:
 
     table: pa.Table
     timeline: Timeline
+    correction: Correction
 
 
 def build_timeline(tables: IncidentTables) -> BuiltTimeline:
@@ -74,14 +64,27 @@ def build_timeline(tables: IncidentTables) -> BuiltTimeline:
     events = tables.events_of("incident")
     placed = Placed.of(events)
     links = link(events)
-    order = canonical_order(placed, links)
-    basis = order_basis(placed, links, order)
+    correction = correct(events, placed, links)
+    by_reference = correction.placed(placed)
+    order = canonical_order(by_reference, links)
+    basis = order_basis(by_reference, links, order)
+    opened, settled = left_open(by_reference, correction, order, links.parent)
+    basis[opened], basis[settled] = UNDETERMINED, CAUSAL
     merges = merge_repeats(events, placed, order)
-    failed = _failed_spans(tables, merges)
+    view = build_view(tables)
+    own = _own_rows(tables)
+    failed = _failed_spans(view.spans, own, tables.events.num_rows, merges)
     scene = Scene.of(events, order[merges.target[order] == KEPT], failed)
-    picked = pick(scene)
+    zones = {artifact.sha256: artifact.timezone for artifact in tables.evidence.artifacts}
+    story = tell(scene, view, own, zones)
+    picked = pick(scene, story.told)
 
-    table = _full_order(events, placed, links.depth, order, basis, merges)
+    ids = events["event_id"].combine_chunks()
+    merged = (
+        ids.take(pa.array(merges.target, mask=merges.target == KEPT)),
+        pa.array(merges.rule.tolist(), pa.string()),
+    )
+    table = order_table(ids, placed, bounds_of(by_reference, correction), links.depth, order, basis, merged)
     rows = np.array([chosen.row for chosen in picked.picks], np.int64)
     position = np.empty(order.size, np.int64)
     position[order] = np.arange(order.size)
@@ -97,7 +100,8 @@ def build_timeline(tables: IncidentTables) -> BuiltTimeline:
             basis=cast("OrderBasis", BASES[basis[at]]),
             failed=bool(failed[at]),
             members=members.get(at, ()),
-            why=chosen.why,
+            chosen=chosen,
+            marker=_marker(row, chosen, story),
         )
         for at, row, chosen in zip(rows.tolist(), _rows(events, rows), picked.picks, strict=True)
     )
@@ -120,53 +124,31 @@ def build_timeline(tables: IncidentTables) -> BuiltTimeline:
             kind: KindCount(shown=shown[kind], total=total)
             for kind, total in sorted((row["values"], row["counts"]) for row in kinds)
         },
-        merkle_root=merkle_root(table_rows(table)).hex(),
+        merkle_root=table_root(table).hex(),
         first_time=first,
         last_time=last,
+        moments=story.moments,
+        phases=story.phases,
+        claims=story.claims,
+        deviations=story.deviations,
+        deviating=story.deviating,
+        selection=picked.rules,
     )
-    return BuiltTimeline(table=table, timeline=timeline)
+    return BuiltTimeline(table=table, timeline=timeline, correction=correction)
 
 
-def table_rows(table: pa.Table) -> Iterator[bytes]:
-    """Give the rows of the full order as the bytes that the Merkle tree is built over."""
-    for batch in table.to_batches(max_chunksize=_ROWS_AT_ONCE):
-        yield from (compact_json(row) for row in batch.to_pylist())
+def _own_rows(tables: IncidentTables) -> NDArray[np.int64]:
+    """Give the rows of the incident's own events in the table of both roles."""
+    held = [artifact.sha256 for artifact in tables.evidence.artifacts if artifact.role == "incident"]
+    return np.flatnonzero(booleans(pc.is_in(tables.events["artifact_sha256"], pa.array(held, pa.string()))))
 
 
-def _full_order(
-    events: pa.Table,
-    placed: Placed,
-    depth: NDArray[np.int64],
-    order: NDArray[np.int64],
-    basis: NDArray[np.int8],
-    merges: Merges,
-) -> pa.Table:
-    untimed = ~placed.timed[order]
-    ids = events["event_id"].combine_chunks()
-    target = merges.target[order]
-    columns = [
-        ids.take(pa.array(order)),
-        pa.array(np.arange(order.size)),
-        pa.array(placed.time[order], mask=untimed),
-        pa.array(placed.time[order], mask=untimed),
-        pa.array((placed.time + placed.unit)[order], mask=untimed),
-        pa.array(depth[order].astype(np.int32), mask=depth[order] == UNLINKED),
-        pa.array(BASES).take(pa.array(basis[order])),
-        ids.take(pa.array(target, mask=target == KEPT)),
-        pa.array(merges.rule[order].tolist(), pa.string()),
-    ]
-    return pa.table(columns, schema=TIMELINE)
-
-
-def _failed_spans(tables: IncidentTables, merges: Merges) -> NDArray[np.bool_]:
+def _failed_spans(spans: Spans, own: NDArray[np.int64], rows: int, merges: Merges) -> NDArray[np.bool_]:
     """Say per event of the incident whether it is a failing span (by the definition of `signals`)."""
     # Spans know their row in the table of both roles; the incident's rows are a selection of that.
-    held = [artifact.sha256 for artifact in tables.evidence.artifacts if artifact.role == "incident"]
-    chosen = booleans(pc.is_in(tables.events["artifact_sha256"], pa.array(held, pa.string())))
-    spans = read_spans(tables)
-    failed = np.zeros(chosen.size, np.bool_)
+    failed = np.zeros(rows, np.bool_)
     failed[spans.row[spans.failed]] = True
-    failed = failed[chosen]
+    failed = failed[own]
     failed[merges.target[failed & (merges.target != KEPT)]] = True
     return failed
 
@@ -197,7 +179,8 @@ def _entry(
     basis: OrderBasis,
     failed: bool,
     members: tuple[str, ...],
-    why: str,
+    chosen: Pick,
+    marker: Marker | None,
 ) -> TimelineEntry:
     return TimelineEntry(
         position=position,
@@ -224,5 +207,27 @@ def _entry(
         recorded_by=recorded_by(row, artifact),
         members=members,
         order_basis=basis,
-        why_key=why,
+        why_key=_why(chosen),
+        rule=chosen.rule,
+        marker=marker,
+    )
+
+
+def _why(chosen: Pick) -> str:
+    if not chosen.moments:
+        return chosen.why
+    verb = "rest" if len(chosen.moments) > 1 else "rests"
+    return f"{chosen.why}; {' and '.join(chosen.moments)} {verb} on it"
+
+
+def _marker(row: dict[str, Any], chosen: Pick, story: Story) -> Marker | None:
+    return marker_of(
+        row["kind"],
+        chosen.rule,
+        frozenset(chosen.moments),
+        tuple(claim for claim in story.claims if claim.event == row["event_id"]),
+        act_after_onset=row["event_id"] in story.acts,
+        resolves=row["kind"] == Kind.ALERT
+        and (row["attributes"].get("status") or row["attributes"].get("state") or "").lower()
+        in RESOLVED_STATES,
     )

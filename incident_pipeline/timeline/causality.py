@@ -11,14 +11,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.compute as pc
 
 from incident_pipeline.model.event import Kind
 from incident_pipeline.timeline.columns import booleans, ranks
+from incident_pipeline.timeline.span_index import index_spans, read_ids
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from numpy.typing import NDArray
+
+    from incident_pipeline.timeline.span_index import Ids
 
 UNLINKED: Final = -2
 """Depth of a row that belongs to no span."""
@@ -27,8 +30,8 @@ CYCLIC: Final = -1
 NO_ROW: Final = -1
 """Parent of a row whose parent is unknown or was not collected."""
 
-_ALL_ZERO: Final = r"^0*$"
-"""An id of zeros only is no id (W3C Trace Context); neither is an empty one."""
+_AT_ONCE: Final = 1 << 16
+"""Linked rows that fit a processor's cache with their ids."""
 
 
 @dataclass(frozen=True)
@@ -47,72 +50,76 @@ def link(events: pa.Table) -> Links:
 
     Where several spans of a trace have one id, the first of the artifact with the lowest digest is meant.
     """
-    rows = events.num_rows
-    own, above = _keys(events)
     is_span = booleans(pc.equal(events["kind"], Kind.SPAN.value))
-    # A log or span event carries the id of the span it was written in: that span is its parent.
-    wanted = np.where(is_span, above, own)
-    linked = own >= 0
-    spans = np.flatnonzero(is_span & linked)
+    ids = read_ids(events)
+    artifact = ranks(events["artifact_sha256"])
+    links = Links(np.full(is_span.size, NO_ROW, np.int64), np.full(is_span.size, UNLINKED, np.int64))
+    for rows in ids.parts(np.flatnonzero(ids.has_trace & ids.has_span), _AT_ONCE):
+        _link_traces(rows, is_span[rows], artifact[rows], ids, links)
+    return links
+
+
+def _link_traces(
+    rows: NDArray[np.int64],
+    is_span: NDArray[np.bool_],
+    artifact: NDArray[np.int64],
+    ids: Ids,
+    links: Links,
+) -> None:
+    """Fill in parent and depth of the rows of some traces, of which no row is missing."""
+    words = ids.words.take(rows, axis=0)
+    spans = np.flatnonzero(is_span)
     # Not the first in the table: that would depend on the order in which artifacts were listed.
-    spans = spans[np.argsort(ranks(events["artifact_sha256"])[spans], kind="stable")]
-    parent = _lookup(np.where(linked, wanted, -1), own[spans], spans)
+    by_artifact = artifact[spans]
+    if spans.size and by_artifact.min() != by_artifact.max():
+        spans = spans[np.argsort(by_artifact, kind="stable")]
+        words, rows = words.take(at := np.concatenate([spans, np.flatnonzero(~is_span)]), axis=0), rows[at]
+        is_span = is_span[at]
+        spans = np.arange(spans.size)
+    of_spans = words if spans.size == rows.size else words.take(spans, axis=0)
+    index = index_spans(of_spans[:, ids.trace.start : ids.span.stop], ids.trace.stop)
+    # Numbered in the order of the index from here on, where a trace lies together.
+    spans = spans[index.order]
+    children = np.flatnonzero(ids.has_parent[rows[spans]])
+    hanging = np.flatnonzero(~is_span)
+    # A log or span event carries the id of the span it was written in: that span is its parent.
+    asked = words.take(np.concatenate([spans[children], hanging]), axis=0)
+    asked[children.size :, ids.parent] = asked[children.size :, ids.span]
+    found = index.find(asked[:, ids.trace], asked[:, ids.parent])
+    askers = rows[np.concatenate([spans[children], hanging])]
+    spans, hanging = rows[spans], rows[hanging]
 
-    depth = np.full(rows, UNLINKED, np.int64)
-    depth[spans] = _span_depths(spans, parent, wanted[spans] >= 0, rows)
-    hanging = np.flatnonzero(linked & ~is_span)
-    on_span = parent[hanging]
-    span_depth = np.where(on_span >= 0, depth[on_span], 0)
-    depth[hanging] = np.where(span_depth == CYCLIC, CYCLIC, span_depth + 1)
-    return Links(parent=parent, depth=depth)
-
-
-def _keys(events: pa.Table) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Give (trace, span) and (trace, parent span) as whole numbers, -1 where either is missing."""
-    rows = events.num_rows
-    trace = _codes([events["trace_id"]])
-    both = _codes([events["span_id"], events["parent_span_id"]])
-    span, above = both[:rows], both[rows:]
-    width = int(both.max(initial=0)) + 1
-    own = np.where((trace >= 0) & (span >= 0), trace * width + span, -1)
-    parent = np.where((trace >= 0) & (above >= 0), trace * width + above, -1)
-    return own, parent
-
-
-def _codes(columns: list[pa.ChunkedArray]) -> NDArray[np.int64]:
-    chunks = [chunk for column in columns for chunk in column.chunks]
-    joined = pa.chunked_array(chunks, pa.string())
-    blank = pc.match_substring_regex(joined, _ALL_ZERO)
-    joined = pc.if_else(pc.fill_null(blank, fill_value=True), pa.scalar(None, pa.string()), joined)
-    encoded = joined.combine_chunks().dictionary_encode()
-    return np.asarray(pc.fill_null(encoded.indices, -1).cast(pa.int64()))
+    has_parent = np.zeros(spans.size, np.int32)
+    has_parent[children] = 1
+    ahead = np.full(spans.size, spans.size, np.int32)
+    ahead[children] = np.where(found >= 0, found, spans.size)[: children.size]
+    depth = span_depths(ahead, has_parent)
+    links.parent[askers] = np.append(spans, NO_ROW)[found]
+    links.depth[spans] = depth
+    on_span = np.append(depth, np.int32(0))[found[children.size :]]
+    links.depth[hanging] = np.where(on_span == CYCLIC, CYCLIC, on_span + 1)
 
 
-def _lookup(wanted: NDArray[np.int64], keys: NDArray[np.int64], rows: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Give for each wanted key the first row that has it, else `NO_ROW`."""
-    if not keys.size:
-        return np.full(wanted.size, NO_ROW, np.int64)
-    order = np.argsort(keys, kind="stable")
-    at = np.minimum(np.searchsorted(keys[order], wanted), keys.size - 1)
-    found = (keys[order[at]] == wanted) & (wanted >= 0)
-    return np.where(found, rows[order[at]], NO_ROW)
+def span_depths(ahead: NDArray[np.int32], has_parent: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Count the parents of each span by pointer jumping.
 
-
-def _span_depths(
-    spans: NDArray[np.int64], parent: NDArray[np.int64], has_parent: NDArray[np.bool_], rows: int
-) -> NDArray[np.int64]:
-    top = spans.size
-    local = np.full(rows + 1, top, np.int64)
-    local[spans] = np.arange(top)
-    # One more place past the end is the root of all: it points to itself at distance zero. NO_ROW
-    # (-1) picks the last place of `local`, which leads there.
-    ahead = np.append(local[parent[spans]], top)
-    depth = np.append(has_parent.astype(np.int64), 0)
+    Args:
+        ahead: per span the number of its parent; the number of spans where there is none to go to.
+        has_parent: 1 where a parent is named, held or not: one that was not collected counts as well.
+    """
+    top = ahead.size
+    # One more place past the end is the root of all: it points to itself at distance zero.
+    ahead = np.append(ahead, np.int32(top))
+    depth = np.append(has_parent, np.int32(0))
+    active = np.flatnonzero(ahead < top)
     for _ in range(max(top, 1).bit_length()):
-        active = np.flatnonzero(ahead < top)
         if not active.size:
             break
-        depth[active] += depth[ahead[active]]
-        ahead = ahead[ahead]
-    depth[ahead < top] = CYCLIC
+        above = ahead[active]
+        # Both gathers are done before either is written: a round looks at the state of the one before.
+        reach, further = depth[above], ahead[above]
+        depth[active] += reach
+        ahead[active] = further
+        active = active[further < top]
+    depth[active] = CYCLIC
     return depth[:top]

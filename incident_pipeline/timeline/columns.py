@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import pyarrow as pa
@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
+
+_WIDEST: Final = 1 << 62
+"""Numbers of groups stay below this."""
 
 
 def booleans(values: pa.ChunkedArray | pa.Array) -> NDArray[np.bool_]:
@@ -23,15 +26,29 @@ def booleans(values: pa.ChunkedArray | pa.Array) -> NDArray[np.bool_]:
 def number_groups(parts: Sequence[pa.Array]) -> NDArray[np.int64]:
     """Number the rows so that two rows have the same number exactly when all parts are equal.
 
-    Numbers are dense from 0. A null equals a null and nothing else.
+    Values are compared, not hashes of them. Numbers are dense from 0. A null equals a null and nothing else.
     """
     group = np.zeros(len(parts[0]), np.int64)
+    width = 1
     for part in parts:
         encoded = part.dictionary_encode()
         codes = np.asarray(pc.fill_null(encoded.indices, -1), np.int64) + 1
-        # Renumbered after each part, so that the product stays below the square of the number of rows.
-        group = np.unique(group * (len(encoded.dictionary) + 1) + codes, return_inverse=True)[1]
-    return group
+        count = len(encoded.dictionary) + 1
+        if width > _WIDEST // count:
+            group, width = _dense(group)
+        group, width = group * count + codes, width * count
+    return _dense(group)[0]
+
+
+def held_keys(events: pa.Table) -> frozenset[str]:
+    """Give the names of the attributes that any row has."""
+    chunks = events["attributes"].chunks
+    return frozenset(name for chunk in chunks for name in chunk.keys.unique().to_pylist())
+
+
+def _dense(group: NDArray[np.int64]) -> tuple[NDArray[np.int64], int]:
+    distinct, number = np.unique(group, return_inverse=True)
+    return number, distinct.size
 
 
 def take(column: pa.ChunkedArray, rows: NDArray[np.int64]) -> pa.Array:
@@ -41,7 +58,8 @@ def take(column: pa.ChunkedArray, rows: NDArray[np.int64]) -> pa.Array:
 
 def ranks(names: pa.ChunkedArray) -> NDArray[np.int64]:
     """Give each name its rank among the distinct names, which must not be null."""
-    encoded = names.combine_chunks().dictionary_encode()
+    flat = names.combine_chunks()
+    encoded = flat if pa.types.is_dictionary(flat.type) else flat.dictionary_encode()
     distinct = np.asarray(encoded.dictionary, dtype=object)
     rank = np.empty(distinct.size, np.int64)
     rank[np.argsort(distinct, kind="stable")] = np.arange(distinct.size)

@@ -88,19 +88,39 @@ def order_basis(placed: Placed, links: Links, order: NDArray[np.int64]) -> NDArr
     - source order: the event before it comes from the same artifact and has the same time;
     - clock: otherwise.
     """
+    up = links.parent
+    decides = (up >= 0) & (links.depth > 0) & placed.timed & placed.timed[up]
+    caused = decides & (placed.time == placed.time[up])
+    return settle(placed, overlapped(placed), caused, order, np.arange(order.size))
+
+
+def settle(
+    placed: Placed,
+    overlap: NDArray[np.bool_],
+    caused: NDArray[np.bool_],
+    order: NDArray[np.int64],
+    number: NDArray[np.int64],
+) -> NDArray[np.int8]:
+    """Give what each place rests on, from what is known of single rows and from who stands before whom.
+
+    Args:
+        placed: the rows.
+        overlap: whether an event of another artifact overlaps (`overlapped`).
+        caused: whether its parent has the same time.
+        order: row numbers in timeline order.
+        number: per row its number in the whole event table.
+    """
     basis = np.where(placed.timed, CLOCK, UNDETERMINED).astype(np.int8)
     before, row = order[:-1], order[1:]
-    overlap = placed.timed[row] & (placed.time[row] < placed.time[before] + placed.unit[before])
-    tied = overlap | ~placed.timed[before]
+    close = placed.timed[row] & (placed.time[row] < placed.time[before] + placed.unit[before])
+    tied = close | ~placed.timed[before]
     same = tied & (placed.artifact[before] == placed.artifact[row])
     ahead, here = placed.offset[before], placed.offset[row]
-    as_written = (ahead < here) | ((ahead == here) & (before < row))
+    as_written = (ahead < here) | ((ahead == here) & (number[before] < number[row]))
     basis[row[same & as_written]] = SOURCE_ORDER
     basis[row[same & ~as_written]] = UNDETERMINED
-    basis[_overlapped(placed)] = UNDETERMINED
-    up = links.parent
-    parent_decides = (up >= 0) & (links.depth > 0) & placed.timed & placed.timed[up]
-    basis[parent_decides & (placed.time == placed.time[up])] = CAUSAL
+    basis[overlap] = UNDETERMINED
+    basis[caused] = CAUSAL
     return basis
 
 
@@ -114,7 +134,7 @@ def _resolutions(events: pa.Table) -> NDArray[np.bool_]:
     return ended & booleans(pc.is_valid(events["end_time_ns"]))
 
 
-def _overlapped(placed: Placed) -> NDArray[np.bool_]:
+def overlapped(placed: Placed) -> NDArray[np.bool_]:
     """Say which events overlap an event of another artifact that is stamped at least as finely."""
     result = np.zeros(placed.time.size, np.bool_)
     for finer in UNIT_NS.values():

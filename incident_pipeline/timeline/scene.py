@@ -17,12 +17,15 @@ from incident_pipeline.signals.attributes import lookup
 from incident_pipeline.signals.templates import assign_templates
 from incident_pipeline.timeline.columns import booleans, number_groups, take
 from incident_pipeline.timeline.moments import rfc3339
+from incident_pipeline.timeline.order import RESOLVED_STATES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
+_FIRING: Final = ("firing", "triggered", "alerting", "open", "active", "problem")
+_BOT_SUBTYPES: Final = ("bot_message",)
 _TEMPLATED: Final = (Kind.LOG, Kind.SPAN_EVENT, Kind.K8S_EVENT)
 _SECOND: Final = 1_000_000_000
 
@@ -71,6 +74,36 @@ class Scene:
     def speakers(self, places: NDArray[np.int64]) -> list[pa.Array]:
         """Give what makes events the same thing said by the same party: emitter and template."""
         return [self.emitter.take(pa.array(places)), self.template.take(pa.array(places))]
+
+
+def alert_states(scene: Scene) -> dict[str, dict[str, list[int]]]:
+    """Give, per alert and state (`firing`, `resolved`, or the source's word for another), its places."""
+    places = scene.places(Kind.ALERT)
+    identity = pc.coalesce(
+        scene.attributes(places, "fingerprint", "dedup_key", "incident_key"),
+        pc.binary_join_element_wise(
+            scene.attributes(places, "labels.alertname"),
+            pc.fill_null(take(scene.events["service"], places).cast(pa.string()), ""),
+            "/",
+        ),
+        take(scene.events["message"], places),
+    )
+    status = scene.attributes(places, "status", "state")
+    alerts: dict[str, dict[str, list[int]]] = {}
+    for place, alert, raw in zip(places.tolist(), identity.to_pylist(), status.to_pylist(), strict=True):
+        word = (raw or "").strip().lower()
+        state = "resolved" if word in RESOLVED_STATES else "firing" if not word or word in _FIRING else word
+        alerts.setdefault(alert or "", {}).setdefault(state, []).append(place)
+    return alerts
+
+
+def messages(scene: Scene) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Give the places of chat messages, and whether a program wrote each."""
+    places = scene.places(Kind.CHAT)
+    marked = pc.is_in(scene.attributes(places, "subtype"), pa.array(_BOT_SUBTYPES))
+    bot = pc.is_valid(scene.attributes(places, "bot_id", "bot_profile.name"))
+    said = pc.equal(scene.attributes(places, "automated", "is_bot"), "true")
+    return places, booleans(marked) | booleans(bot) | booleans(said)
 
 
 def firsts(scene: Scene, places: NDArray[np.int64], word: str) -> Iterator[tuple[int, str]]:

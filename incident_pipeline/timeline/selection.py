@@ -1,30 +1,37 @@
 """Pick the key entries: the few dozen events of thousands that tell what happened.
 
-Rules, most telling first. Each finds its events by what the rows themselves say; none knows what is to
-be found. Every pick says why it was picked.
+Rules, most telling first. Each finds its events by what the rows themselves say, or by what the story says
+of them (`story`); none knows what is to be found. Every pick says which rule picked it, and why.
 
     alert          first firing and last resolution of every alert, first of any other state
     change         every change, deploy, rollback and business event of the week before and since
-    human          every message a person wrote in chat
+    statement      messages of people that state a fact: an act, a state, a value
+    message        every other message a person wrote in chat
     response       runbook steps, ticket entries, transcripts
+    contact        per service, its first contact with the failure
     notice         the first automatic message about each alert that no alert event tells, and the very first
     kubernetes     first Warning per object's service and message
+    deviation      first and last record of what deviated: failing or slow spans of a service
     failing span   first per service and operation
     failed request first and last request answered 5xx in an access log, per emitter
     error log      first of each template per service
     restart        a start or stop that a service has logged before
+    stopped log    last of a kind of record that came with the incident, when its service logs on
     warning log    first of each template per service
     new log        first of each other template that keeps coming and is not among a service's early records
     repeat         further firings and resolutions of an alert; first audited action per actor
+    moment         what a moment rests on and no other rule names
 
-At most `LIMIT` entries: each rule gets its share first, in this order, then what is left is filled in
-this order. Over its share a rule keeps its beginning and its end. Merged events are never picked;
+At most `LIMIT` entries. What the moments of the incident rest on is always told. Each rule is sure of its
+share, in this order; what room is left goes round by shares until it is full, and what found none is
+counted per rule. Over its share a rule keeps its beginning and its end. Merged events are never picked;
 their count stands at the event they were merged into.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -32,20 +39,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from incident_pipeline.model.event import Kind, Severity
+from incident_pipeline.model.timeline import RuleCount
 from incident_pipeline.signals.attributes import integers, numbers
 from incident_pipeline.timeline.columns import booleans, take
-from incident_pipeline.timeline.order import RESOLVED_STATES
-from incident_pipeline.timeline.scene import Scene, by_group, first_of, firsts
+from incident_pipeline.timeline.scene import Scene, alert_states, by_group, first_of, firsts, messages
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from numpy.typing import NDArray
 
-LIMIT: Final = 80
+LIMIT: Final = 40
 
-_FIRING: Final = ("firing", "triggered", "alerting", "open", "active", "problem")
-_BOT_SUBTYPES: Final = ("bot_message",)
 _SERVER_ERROR: Final = 500
 _HTTP_STATUS: Final = ("http.response.status_code", "http.status_code")
 _HTTP_METHOD: Final = ("http.request.method", "http.method")
@@ -57,47 +62,85 @@ _LIFECYCLE: Final = (
 _EARLY_SHARE: Final = 4
 """What a service logs in the first quarter of its records' time is no news later."""
 _KEEPS_COMING: Final = 3
+_STOPPED: Final = 10
+"""A kind of record has stopped when this many of its usual pauses passed without one."""
 _LEAD_NS: Final = 7 * 24 * 3600 * 1_000_000_000
 """How long before all other evidence a change may lie to be told."""
 
 
 @dataclass(frozen=True)
+class Told:
+    """What the story says of places in the scene: (place, why) per rule, and the moments resting on each."""
+
+    statements: tuple[tuple[int, str], ...] = ()
+    contacts: tuple[tuple[int, str], ...] = ()
+    boundaries: tuple[tuple[int, str], ...] = ()
+    moments: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Pick:
-    """A key entry: its row in the event table, and why it is one."""
+    """A key entry: its row in the event table, the rule that picked it, and why."""
 
     row: int
+    rule: str
     why: str
+    moments: tuple[str, ...] = ()
+    """The moments that rest on it."""
 
 
 @dataclass(frozen=True)
 class Picked:
-    """The chosen rows with their reasons, in timeline order, and how many found no room."""
+    """The chosen rows with their reasons, in timeline order, and what found no room, in all and by rule."""
 
     picks: tuple[Pick, ...]
     crowded_out: int
+    rules: tuple[RuleCount, ...]
 
 
 @dataclass(frozen=True)
 class _Rule:
-    find: Callable[[Scene], Iterator[tuple[int, str]]]
+    name: str
+    find: Callable[[Scene, Told], Iterable[tuple[int, str]]]
     share: int
 
 
-def pick(scene: Scene, limit: int = LIMIT) -> Picked:
-    """Apply the rules and give at most `limit` picks."""
+def pick(scene: Scene, told: Told | None = None, limit: int = LIMIT) -> Picked:
+    """Apply the rules and give at most `limit` picks; `told` is what the story says."""
+    told = told or Told()
     found: list[list[tuple[int, str]]] = []
     seen: set[int] = set()
     for rule in RULES:
-        fresh = [(place, why) for place, why in sorted(dict(rule.find(scene)).items()) if place not in seen]
+        named = sorted(dict(rule.find(scene, told)).items())
+        fresh = [(place, why) for place, why in named if place not in seen]
         seen.update(place for place, _ in fresh)
-        found.append(_ends_first(fresh))
-    chosen: dict[int, str] = {}
+        # Stable: what a moment rests on comes first, then beginning and end.
+        found.append(sorted(_ends_first(fresh), key=lambda one: one[0] not in told.moments))
+    chosen: dict[int, tuple[str, str]] = {}
     for rule, fresh in zip(RULES, found, strict=True):
-        chosen.update(fresh[: min(rule.share, limit - len(chosen))])
-    for rule, fresh in zip(RULES, found, strict=True):
-        chosen.update(fresh[rule.share : rule.share + limit - len(chosen)])
-    picks = tuple(Pick(int(scene.row[place]), why) for place, why in sorted(chosen.items()))
-    return Picked(picks, crowded_out=len(seen) - len(chosen))
+        resting = [(place, why) for place, why in fresh if place in told.moments]
+        chosen.update((place, (rule.name, why)) for place, why in resting[: limit - len(chosen)])
+    taken = Counter(rule for rule, _ in chosen.values())
+    again = False
+    while len(chosen) < min(limit, len(seen)):
+        # Shares again and again: a flood of one kind fills no more than its part of the room left.
+        for rule, fresh in zip(RULES, found, strict=True):
+            start = taken[rule.name]
+            room = max(1, rule.share) if again else max(0, rule.share - start)
+            more = fresh[start : start + min(room, limit - len(chosen))]
+            chosen.update((place, (rule.name, why)) for place, why in more)
+            taken[rule.name] += len(more)
+        again = True
+    picks = tuple(
+        Pick(int(scene.row[place]), rule, why, told.moments.get(place, ()))
+        for place, (rule, why) in sorted(chosen.items())
+    )
+    rules = tuple(
+        RuleCount(rule=rule.name, share=rule.share, found=len(fresh), shown=taken[rule.name])
+        for rule, fresh in zip(RULES, found, strict=True)
+        if fresh
+    )
+    return Picked(picks, len(seen) - len(chosen), rules)
 
 
 def _ends_first(picks: list[tuple[int, str]]) -> list[tuple[int, str]]:
@@ -108,8 +151,8 @@ def _ends_first(picks: list[tuple[int, str]]) -> list[tuple[int, str]]:
     ]
 
 
-def _alerts(scene: Scene) -> Iterator[tuple[int, str]]:
-    for states in _alert_states(scene).values():
+def _alerts(scene: Scene, _: Told) -> Iterator[tuple[int, str]]:
+    for states in alert_states(scene).values():
         for state, places in states.items():
             again = f" (1 of {len(places)} times)" if len(places) > 1 else ""
             if state == "resolved":
@@ -120,8 +163,8 @@ def _alerts(scene: Scene) -> Iterator[tuple[int, str]]:
                 yield places[0], f"alert is {state}{again}"
 
 
-def _repeats(scene: Scene) -> Iterator[tuple[int, str]]:
-    for states in _alert_states(scene).values():
+def _repeats(scene: Scene, _: Told) -> Iterator[tuple[int, str]]:
+    for states in alert_states(scene).values():
         for state, places in states.items():
             word = {"resolved": "resolves", "firing": "fires"}.get(state, f"is {state}")
             yield from ((place, f"alert {word} again") for place in places[1:])
@@ -133,27 +176,7 @@ def _repeats(scene: Scene) -> Iterator[tuple[int, str]]:
         yield int(members[0]), first_of(scene, members, "audited action")
 
 
-def _alert_states(scene: Scene) -> dict[str, dict[str, list[int]]]:
-    places = scene.places(Kind.ALERT)
-    identity = pc.coalesce(
-        scene.attributes(places, "fingerprint", "dedup_key", "incident_key"),
-        pc.binary_join_element_wise(
-            scene.attributes(places, "labels.alertname"),
-            pc.fill_null(take(scene.events["service"], places).cast(pa.string()), ""),
-            "/",
-        ),
-        take(scene.events["message"], places),
-    )
-    status = scene.attributes(places, "status", "state")
-    alerts: dict[str, dict[str, list[int]]] = {}
-    for place, alert, raw in zip(places.tolist(), identity.to_pylist(), status.to_pylist(), strict=True):
-        word = (raw or "").strip().lower()
-        state = "resolved" if word in RESOLVED_STATES else "firing" if not word or word in _FIRING else word
-        alerts.setdefault(alert or "", {}).setdefault(state, []).append(place)
-    return alerts
-
-
-def _changes(scene: Scene) -> Iterator[tuple[int, str]]:
+def _changes(scene: Scene, _: Told) -> Iterator[tuple[int, str]]:
     places = scene.places(Kind.CHANGE)
     others = np.setdiff1d(np.arange(scene.events.num_rows), places)
     times = integers(scene.events["time_ns"])
@@ -164,19 +187,37 @@ def _changes(scene: Scene) -> Iterator[tuple[int, str]]:
     yield from ((place, "change") for place in places[told].tolist())
 
 
-def _people(scene: Scene) -> Iterator[tuple[int, str]]:
-    places, automatic = _messages(scene)
+def _people(scene: Scene, _: Told) -> Iterator[tuple[int, str]]:
+    places, automatic = messages(scene)
     yield from ((place, "message of a person") for place in places[~automatic].tolist())
 
 
-def _response(scene: Scene) -> Iterator[tuple[int, str]]:
+def _statements(_: Scene, told: Told) -> Iterable[tuple[int, str]]:
+    return told.statements
+
+
+def _contacts(_: Scene, told: Told) -> Iterable[tuple[int, str]]:
+    return told.contacts
+
+
+def _boundaries(_: Scene, told: Told) -> Iterable[tuple[int, str]]:
+    return told.boundaries
+
+
+def _moments(_: Scene, told: Told) -> Iterator[tuple[int, str]]:
+    yield from (
+        (place, f"what {' and '.join(names)} rest on") for place, names in sorted(told.moments.items())
+    )
+
+
+def _response(scene: Scene, _: Told) -> Iterator[tuple[int, str]]:
     words = {Kind.RUNBOOK_STEP: "runbook step", Kind.TICKET: "ticket entry", Kind.TRANSCRIPT: "spoken"}
     for kind, word in words.items():
         yield from ((place, word) for place in scene.places(kind).tolist())
 
 
-def _notices(scene: Scene) -> Iterator[tuple[int, str]]:
-    places, automatic = _messages(scene)
+def _notices(scene: Scene, _: Told) -> Iterator[tuple[int, str]]:
+    places, automatic = messages(scene)
     places = places[automatic]
     alerts = scene.places(Kind.ALERT)
     names = sorted({name for name in scene.attributes(alerts, "labels.alertname").to_pylist() if name})
@@ -190,31 +231,22 @@ def _notices(scene: Scene) -> Iterator[tuple[int, str]]:
             yield place, "automatic message"
 
 
-def _messages(scene: Scene) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Give the places of chat messages, and whether a program wrote each."""
-    places = scene.places(Kind.CHAT)
-    marked = pc.is_in(scene.attributes(places, "subtype"), pa.array(_BOT_SUBTYPES))
-    bot = pc.is_valid(scene.attributes(places, "bot_id", "bot_profile.name"))
-    said = pc.equal(scene.attributes(places, "automated", "is_bot"), "true")
-    return places, booleans(marked) | booleans(bot) | booleans(said)
-
-
-def _kubernetes(scene: Scene) -> Iterator[tuple[int, str]]:
+def _kubernetes(scene: Scene, _: Told) -> Iterator[tuple[int, str]]:
     places = scene.places(Kind.K8S_EVENT)
     warning = booleans(pc.equal(pc.utf8_lower(scene.attributes(places, "type")), "warning"))
     severe = integers(take(scene.events["severity"], places)) >= Severity.WARN
     yield from firsts(scene, places[warning | severe], "Kubernetes warning")
 
 
-def _failing_spans(scene: Scene) -> Iterator[tuple[int, str]]:
+def _failing_spans(scene: Scene, _: Told) -> Iterator[tuple[int, str]]:
     yield from firsts(scene, np.flatnonzero(scene.failed), "failing span")
 
 
-def _error_logs(scene: Scene) -> Iterator[tuple[int, str]]:
+def _error_logs(scene: Scene, _: Told) -> Iterator[tuple[int, str]]:
     yield from _severe_logs(scene, Severity.ERROR, 25, "error")
 
 
-def _warning_logs(scene: Scene) -> Iterator[tuple[int, str]]:
+def _warning_logs(scene: Scene, _: Told) -> Iterator[tuple[int, str]]:
     yield from _severe_logs(scene, Severity.WARN, Severity.ERROR, "warning")
 
 
@@ -225,7 +257,7 @@ def _severe_logs(scene: Scene, low: int, high: int, word: str) -> Iterator[tuple
     yield from firsts(scene, places, word)
 
 
-def _failed_requests(scene: Scene) -> Iterator[tuple[int, str]]:
+def _failed_requests(scene: Scene, _: Told) -> Iterator[tuple[int, str]]:
     places = scene.places(Kind.LOG)
     status = numbers(pc.fill_null(scene.attributes(places, *_HTTP_STATUS), ""))
     request = booleans(pc.is_valid(scene.attributes(places, *_HTTP_METHOD)))
@@ -236,7 +268,7 @@ def _failed_requests(scene: Scene) -> Iterator[tuple[int, str]]:
         yield int(members[0]), f"first{of}" if members.size > 1 else f"only{of}"
 
 
-def _restarts(scene: Scene) -> Iterator[tuple[int, str]]:
+def _restarts(scene: Scene, _: Told) -> Iterator[tuple[int, str]]:
     places = _ordinary_logs(scene)
     message = take(scene.events["message"], places)
     places = places[booleans(pc.match_substring_regex(message, _LIFECYCLE))]
@@ -245,7 +277,26 @@ def _restarts(scene: Scene) -> Iterator[tuple[int, str]]:
             yield place, f"start or stop again, {number} of {members.size}"
 
 
-def _new_logs(scene: Scene) -> Iterator[tuple[int, str]]:
+def _stopped_logs(scene: Scene, _: Told) -> Iterator[tuple[int, str]]:
+    places = scene.places(Kind.LOG)
+    request = booleans(pc.is_valid(scene.attributes(places, *_HTTP_METHOD)))
+    places = places[~request & booleans(pc.is_valid(take(scene.events["time_ns"], places)))]
+    # Whatever a service is heard of by: it may log nothing else than what stopped.
+    heard = np.flatnonzero(booleans(pc.is_valid(scene.events["time_ns"])))
+    when = integers(scene.events["time_ns"])
+    begin, end = np.zeros(scene.row.size, np.int64), np.zeros(scene.row.size, np.int64)
+    for members in by_group(heard, [scene.emitter.take(pa.array(heard))]):
+        begin[members], end[members] = when[members].min(), when[members].max()
+    for members in by_group(places, scene.speakers(places)):
+        first, last = int(members[0]), int(members[-1])
+        came_late = when[first] > begin[first] + (end[first] - begin[first]) // _EARLY_SHARE
+        # It has to have stopped, not just paused: longer before the end than its usual pause, many times.
+        pause = (when[last] - when[first]) // max(1, members.size - 1)
+        if members.size >= _KEEPS_COMING and came_late and end[last] - when[last] > _STOPPED * pause:
+            yield last, f"last of {members.size:,} like it, then no more"
+
+
+def _new_logs(scene: Scene, _: Told) -> Iterator[tuple[int, str]]:
     places = _ordinary_logs(scene)
     places = places[booleans(pc.is_valid(take(scene.events["time_ns"], places)))]
     time = integers(take(scene.events["time_ns"], places))
@@ -268,17 +319,23 @@ def _ordinary_logs(scene: Scene) -> NDArray[np.int64]:
 
 
 RULES: Final = (
-    _Rule(_alerts, 20),
-    _Rule(_changes, 20),
-    _Rule(_people, 20),
-    _Rule(_response, 12),
-    _Rule(_notices, 6),
-    _Rule(_kubernetes, 8),
-    _Rule(_failing_spans, 12),
-    _Rule(_failed_requests, 6),
-    _Rule(_error_logs, 12),
-    _Rule(_restarts, 6),
-    _Rule(_warning_logs, 8),
-    _Rule(_new_logs, 6),
-    _Rule(_repeats, 6),
+    _Rule("alert", _alerts, 8),
+    _Rule("change", _changes, 5),
+    _Rule("statement", _statements, 4),
+    _Rule("message", _people, 3),
+    _Rule("response", _response, 2),
+    _Rule("contact", _contacts, 4),
+    _Rule("notice", _notices, 1),
+    _Rule("kubernetes", _kubernetes, 2),
+    _Rule("deviation", _boundaries, 2),
+    _Rule("failing span", _failing_spans, 2),
+    _Rule("failed request", _failed_requests, 2),
+    _Rule("error log", _error_logs, 1),
+    _Rule("restart", _restarts, 1),
+    _Rule("stopped log", _stopped_logs, 1),
+    _Rule("warning log", _warning_logs, 1),
+    _Rule("new log", _new_logs, 1),
+    _Rule("repeat", _repeats, 0),
+    _Rule("moment", _moments, 0),
 )
+"""In order of precedence; the shares sum to `LIMIT`."""

@@ -10,12 +10,12 @@ from incident_pipeline.diagnosis.finding import Finding
 from incident_pipeline.diagnosis.gap import _delays
 from incident_pipeline.diagnosis.graph import Graph, build_graph
 from incident_pipeline.diagnosis.load import Work, surge_before, work_of_components
-from incident_pipeline.diagnosis.metric_kind import MetricKind, metric_kind
 from incident_pipeline.diagnosis.metrics import DEAD_ZONE, WHISPER, _habitual, deviations, score_of
 from incident_pipeline.diagnosis.novelty import novelty_findings
-from incident_pipeline.diagnosis.view import build_view
 from incident_pipeline.signals.attributes import Coded
+from incident_pipeline.signals.metric_kind import MetricKind, metric_kind
 from incident_pipeline.signals.series import Samples, Series
+from incident_pipeline.signals.view import build_view
 from incident_pipeline_tests.diagnosis.synthetic_system import SECOND, Case, build
 
 

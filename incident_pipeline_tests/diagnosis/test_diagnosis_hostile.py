@@ -9,11 +9,11 @@ import pytest
 
 from incident_pipeline.diagnosis import diagnose
 from incident_pipeline.diagnosis.finding import shown
-from incident_pipeline.diagnosis.view import time_ns
 from incident_pipeline.model.hypothesis import Diagnosis
 from incident_pipeline.parsers.table import EVENTS, SAMPLES, SERIES
 from incident_pipeline.serialise import canonical_json
 from incident_pipeline.signals.tables import IncidentTables
+from incident_pipeline.signals.view import time_ns
 from incident_pipeline_tests.checks.check_tables import END, ONSET, Tables
 from incident_pipeline_tests.diagnosis.synthetic_system import Case, build
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from incident_pipeline.diagnosis.statistics import group_quantiles, spread, two_proportions, weighted_quantile
+from incident_pipeline.signals.statistics import group_quantiles, spread, two_proportions, weighted_quantile
 
 
 @given(

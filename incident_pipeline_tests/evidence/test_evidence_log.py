@@ -101,6 +101,16 @@ def test_an_entry_that_a_killed_run_left_unfinished_is_finished(
     assert logged.log().size == 2
 
 
+def test_entering_a_seal_first_enters_those_that_killed_runs_left_out(logged: LogCase) -> None:
+    logged.seals(1)
+    for name in ("proofs/inc-1/000001.json", "checkpoints/00000001"):
+        (logged.records / name).unlink()
+    assert unlogged(logged.vault) == (("inc-1", 1),)
+    logged.seal(logged.bundle({"a.log": b"new"}))
+    assert unlogged(logged.vault) == ()
+    assert logged.log().size == 2
+
+
 def test_what_does_not_verify_is_not_adopted(logged: LogCase, tmp_path: Path) -> None:
     sealed = logged.seal()
     stranger = load_or_create_local_signer(tmp_path / "stranger", {}).signer

@@ -2,9 +2,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import pyarrow as pa
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from incident_pipeline.timeline import span_index
 from incident_pipeline.timeline.causality import CYCLIC, NO_ROW, UNLINKED, link
 
 if TYPE_CHECKING:
@@ -86,3 +90,51 @@ def test_depth_equals_walking_up(incident: Incident, parents: list[int]) -> None
         return steps
 
     assert link(incident(rows).events).depth.tolist() == [walk(i) for i in range(len(parents))]
+
+
+def trace_of(parents: list[int | None], width: int = 16) -> pa.Table:
+    ids = [f"{at:0{width}x}" for at in range(1, len(parents) + 1)]
+    return pa.table(
+        {
+            "kind": ["span"] * len(ids),
+            "artifact_sha256": ["a"] * len(ids),
+            "trace_id": ["7" * 32] * len(ids),
+            "span_id": ids,
+            "parent_span_id": pa.array([None if up is None else ids[up] for up in parents], pa.string()),
+        }
+    )
+
+
+@pytest.mark.parametrize("count", [10, 100_000])
+def test_a_chain_is_as_deep_as_it_is_long(count: int) -> None:
+    depth = link(trace_of([None, *range(count - 1)])).depth
+    assert depth.tolist() == list(range(count))
+
+
+def test_a_trace_of_100_000_spans_with_a_circle_far_down_ends() -> None:
+    parents: list[int | None] = [at // 3 if at else None for at in range(100_000)]
+    parents[50_000] = 50_001
+    parents[50_001] = 50_000
+    depth = link(trace_of(parents)).depth
+    assert np.flatnonzero(depth == CYCLIC).tolist() == [50_000, 50_001]
+    assert depth.max() == 11
+
+
+@pytest.mark.parametrize("width", [1, 8, 16, 31, 32, 33, 80])
+def test_ids_of_any_length_link(width: int) -> None:
+    assert link(trace_of([None, 0, 1], width)).depth.tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize("good_salt", [1, None])
+def test_spans_whose_keys_collide_are_told_apart(
+    monkeypatch: pytest.MonkeyPatch, good_salt: int | None
+) -> None:
+    honest = span_index._keys
+
+    def colliding(trace: Any, span: Any, salt: int) -> Any:
+        return honest(trace, span, salt) if salt == good_salt else np.zeros(len(trace), np.uint64)
+
+    monkeypatch.setattr(span_index, "_keys", colliding)
+    links = link(trace_of([None, 0, 1, 0, 3]))
+    assert links.depth.tolist() == [0, 1, 2, 1, 2]
+    assert links.parent.tolist() == [NO_ROW, 0, 1, 0, 3]

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from incident_pipeline.timeline import build_timeline
-from incident_pipeline.timeline.selection import LIMIT
+from outage import START, change, outage, said
+
+from incident_pipeline.timeline import build_timeline, narrative
+from incident_pipeline.timeline.selection import LIMIT, RULES
 
 if TYPE_CHECKING:
     from conftest import Incident
@@ -42,11 +44,11 @@ def log(message: str, severity: int, **more: Any) -> dict[str, Any]:
 def test_an_alert_gives_its_first_firing_and_last_resolution_before_its_repeats(incident: Incident) -> None:
     states = ["firing", "resolved", "firing", "acknowledged", "resolved"]
     assert told(incident, *map(alert, states)) == [
-        ("firing: Slow: too slow", "alert starts firing (1 of 2 times)"),
+        ("firing: Slow: too slow", "alert starts firing (1 of 2 times); detected rests on it"),
         ("resolved: Slow: too slow", "alert resolves for the first time"),
         ("firing: Slow: too slow", "alert fires again"),
-        ("acknowledged: Slow: too slow", "alert is acknowledged"),
-        ("resolved: Slow: too slow", "alert resolves for the last time"),
+        ("acknowledged: Slow: too slow", "alert is acknowledged; aware rests on it"),
+        ("resolved: Slow: too slow", "alert resolves for the last time; resolved rests on it"),
     ]
 
 
@@ -60,7 +62,7 @@ def test_changes_and_people_are_all_told_with_who_and_what(incident: Incident) -
     said = {"kind": "chat", "message": "rolling back", "actor": "U1"}
     assert told(incident, deploy, said) == [
         ("deploy by ci: api 1 -> 2", "change"),
-        ("U1: rolling back", "message of a person"),
+        ("U1: rolling back", "statement of a person"),
     ]
 
 
@@ -192,3 +194,95 @@ def test_a_long_message_is_cut_with_a_mark(incident: Incident) -> None:
     (entry,) = timeline_of(incident, [{"kind": "change", "message": "x" * 5000}]).entries
     assert len(entry.message) == 400
     assert entry.message.endswith("…")
+
+
+def test_the_shares_of_the_rules_fill_the_page_exactly() -> None:
+    assert sum(rule.share for rule in RULES) == LIMIT
+    assert LIMIT == 40
+
+
+def test_every_entry_says_which_rule_picked_it_and_each_rule_what_it_left_out(incident: Incident) -> None:
+    flood = [{"kind": "chat", "message": f"message {i}", "actor": "U1"} for i in range(300)]
+    timeline = timeline_of(incident, [alert("firing"), *flood, log("bad", 17)])
+    assert {entry.rule for entry in timeline.entries} == {"alert", "message", "error log"}
+    counts = {count.rule: (count.found, count.shown) for count in timeline.selection}
+    assert counts == {"alert": (1, 1), "message": (300, 38), "error log": (1, 1)}
+    assert timeline.crowded_out == sum(count.found - count.shown for count in timeline.selection)
+    assert "message 38 of 300" in narrative(timeline)
+
+
+def test_two_floods_share_the_room_that_is_left(incident: Incident) -> None:
+    chat = [{"kind": "chat", "message": f"message {i}", "actor": "U1"} for i in range(300)]
+    failing = [log(f"{chr(97 + i % 26)}{chr(97 + i // 26)}x broke", 17) for i in range(300)]
+    shown = {count.rule: count.shown for count in timeline_of(incident, [*chat, *failing]).selection}
+    assert shown["message"] + shown["error log"] == LIMIT
+    assert shown["message"] == 3 * shown["error log"]
+
+
+def test_a_kind_of_record_that_came_and_stopped_is_told_at_both_ends(incident: Incident) -> None:
+    usual = [log("handled", 9, time_ns=i * SECOND) for i in range(200)]
+    dropped = [log("cache dropped", 9, time_ns=(80 + i) * SECOND) for i in range(20)]
+    rows = sorted([*usual, *dropped], key=lambda row: row["time_ns"])
+    assert told(incident, *rows) == [
+        ("cache dropped", "new kind of record, first of 20 like it, the last at 00:01:39"),
+        ("cache dropped", "last of 20 like it, then no more"),
+    ]
+
+
+def test_a_kind_of_record_that_only_pauses_has_not_stopped(incident: Incident) -> None:
+    usual = [log("handled", 9, time_ns=i * SECOND) for i in range(200)]
+    slow = [log("checkpoint", 9, time_ns=(60 + 45 * i) * SECOND) for i in range(4)]
+    rows = sorted([*usual, *slow], key=lambda row: row["time_ns"])
+    assert [why for _, why in told(incident, *rows)] == [
+        "new kind of record, first of 4 like it, the last at 00:03:15"
+    ]
+
+
+def test_each_service_is_told_at_its_first_contact_with_the_failure(incident: Incident) -> None:
+    timeline = build_timeline(incident(outage())).timeline
+    contacts = {e.service: e.time_ns for e in timeline.entries if e.rule == "contact"}
+    assert set(contacts) == {"api", "edge"}
+    assert all(60 * SECOND <= (time or 0) - START < 61 * SECOND for time in contacts.values())
+
+
+def test_what_deviates_is_told_at_its_first_and_last_record(incident: Incident) -> None:
+    timeline = build_timeline(incident(outage())).timeline
+    failing = [one for one in timeline.deviations if one.kind == "failures"]
+    assert {one.component for one in failing} == {"api", "edge"}
+    shown = {entry.hash for entry in timeline.entries}
+    for one in failing:
+        assert len(one.events) == 2
+        assert one.end_ns is not None
+        assert one.calm_ns is not None
+        assert one.start_ns < one.end_ns < one.calm_ns
+    assert {one.events[1] for one in failing} <= shown
+
+
+def test_what_a_moment_rests_on_is_never_crowded_out(incident: Incident) -> None:
+    chatter = [said(61 + i * 0.1, f"message {i}") for i in range(300)]
+    rollback = change(99.5, "rollback", "api 2 -> 1", actor="sre-1")
+    releases = [change(130 + i * 0.1, "deploy", f"web {i}", service="web") for i in range(200)]
+    timeline = build_timeline(incident(outage(*chatter, rollback, *releases))).timeline
+    assert len(timeline.entries) == LIMIT
+    resting = {event for moment in timeline.moments for event in moment.events}
+    assert resting <= {entry.hash for entry in timeline.entries}
+    assert any("mitigated" in entry.why_key for entry in timeline.entries)
+
+
+def test_jelis_markers(incident: Incident) -> None:
+    rows = outage(
+        change(50, "deploy", "api 1 -> 2"),
+        said(75, "does anybody know why?"),
+        said(90, "rolling back api"),
+        change(99.5, "rollback", "api 2 -> 1"),
+    )
+    timeline = build_timeline(incident(rows)).timeline
+    marked = {e.message: e.marker for e in timeline.entries if e.type in ("change", "chat", "alert")}
+    assert marked == {
+        "deploy by ci: api 1 -> 2": "key_moment",
+        "firing: Errors: too many": "detection",
+        "U1: does anybody know why?": "diagnosis",
+        "U1: rolling back api": "repair",
+        "rollback by ci: api 2 -> 1": "repair",
+        "resolved: Errors: too many": "key_moment",
+    }

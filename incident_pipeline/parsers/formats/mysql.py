@@ -1,8 +1,9 @@
 """MySQL, MariaDB and Percona Server: the error log.
 
 Three generations of line heads: 8.0 (`ISO-time thread [Level] [MY-code] [Subsystem]`), 5.7
-(`ISO-time thread [Level]`) and before (`yymmdd HH:MM:SS [Level]`; lines of InnoDB without a time go on the one before), MariaDB's
-`YYYY-MM-DD HH:MM:SS thread [Level]` among them. Only the ISO times of 5.7 on tell their zone.
+(`ISO-time thread [Level]`) and before (`yymmdd HH:MM:SS [Level]`; lines of InnoDB without a time go on
+the one before), MariaDB's `YYYY-MM-DD HH:MM:SS thread [Level]` among them. Only the ISO times of 5.7 on
+tell their zone.
 """
 
 from __future__ import annotations

@@ -79,8 +79,8 @@ def build_chart(inputs: DraftInputs, items: Sequence[EvidenceItem], leading: str
         bar_width=scale.bar_width,
         ticks=scale.ticks(),
     )
-    chart.phases = phases(facts, scale)
-    chart.markers = markers(facts, scale)
+    chart.phases = phases(inputs.timeline, facts, scale)
+    chart.markers = markers(inputs.timeline, facts, scale)
     y = _STRIP
     traffic = front_door(events, inputs.diagnosis.graph)
     if traffic is not None:

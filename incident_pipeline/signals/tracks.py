@@ -1,11 +1,8 @@
-"""When the incident began: an interval inferred from telemetry.
+"""What can deviate: measurements of components over time, each beside its calm, and the runs that do.
 
-An alert comes late by its evaluation period and its hold time, so its time is an upper bound and a
-hint, never the onset. Every measurement that deviates from its baseline around the alert says when its
-own deviation began; the onset is a low quantile over those, each component having one voice, and the
-interval spans from the last calm measurement before it to the middle of the votes. Analyses that take
-the onset must be flat around the true value, since no onset can be finer than the scrape. Log records
-vote where nothing else deviates, each component from the first telling record of its deviating stretch.
+A track is one measurement: a series, the share of failing spans, how slow spans are, or the share of
+telling log records, per bin of time. Deviation is counted in robust standard deviations from the calm.
+The onset (`onset.py`) reads where runs begin; the timeline also reads where they end.
 """
 
 from __future__ import annotations
@@ -15,23 +12,22 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from incident_pipeline.diagnosis.metric_kind import MetricKind
-from incident_pipeline.diagnosis.statistics import extent, group_quantiles, spread, weighted_quantile
+from incident_pipeline.signals.metric_kind import MetricKind
+from incident_pipeline.signals.statistics import extent, group_quantiles, spread
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
-    from incident_pipeline.diagnosis.log_signs import LogSigns
-    from incident_pipeline.diagnosis.metric_kind import MetricKind as Kind
+    from incident_pipeline.signals.log_signs import LogSigns
+    from incident_pipeline.signals.metric_kind import MetricKind as Kind
     from incident_pipeline.signals.series import Samples, Series
     from incident_pipeline.signals.spans import Spans
 
 _SECOND: Final = 1_000_000_000
 DEVIATES: Final = 6.0
 """Robust standard deviations beyond which a single sample counts as deviating."""
-_SATURATES: Final = 60.0
 _MIN_BASELINE: Final = 4
 _MIN_SPANS_PER_BIN: Final = 2
 _SPANS_PER_BIN: Final = 8
@@ -40,73 +36,66 @@ _SLOWER: Final = 0.08
 """Noise floor of a mean log duration: deviating means slower by half at least."""
 _FAILING: Final = 0.02
 """Noise floor of a share of failing spans: deviating means one in eight at least."""
-_EARLY: Final = 0.25
 _CALM_PART: Final = 0.4
 _BINS: Final = 120
 
-
-@dataclass(frozen=True)
-class Onset:
-    """The onset in UTC nanoseconds, how far it could lie to either side, and the votes it rests on."""
-
-    estimate: int
-    earliest: int
-    latest: int
-    components: int
-    """How many components deviated around the alert."""
-    inferred: bool
-    """False when nothing deviated and the alert time is all there is."""
+SLOWNESS: Final = "slowness"
+FAILURES: Final = "failures"
+SIGNS: Final = "signs"
+"""What a track of spans or log records measures; one of series has the series' kind."""
 
 
 @dataclass(frozen=True)
-class _Track:
+class Track:
+    """One measurement of one component: times (UTC ns), values, and what the calm looks like."""
+
     component: str
+    measures: str
+    """`SLOWNESS`, `FAILURES` or `SIGNS`, else the kind of the series (`metric_kind.MetricKind`)."""
     times: NDArray[np.int64]
     values: NDArray[np.float64]
     calm: NDArray[np.float64]
     local: NDArray[np.float64] | None
     """The early part of the incident's own samples, when `calm` comes from another period."""
     minimum_step: float
+    width: int = 0
+    """Length of a bin in nanoseconds; 0 where a sample is a moment."""
+    series: Series | None = None
+
+    @property
+    def step(self) -> int:
+        """The usual time between two samples in nanoseconds."""
+        return int(np.median(np.diff(self.times))) if len(self.times) > 1 else 0
+
+    def z(self) -> NDArray[np.float64]:
+        """Give how far each sample lies from the calm, in robust standard deviations."""
+        z = _deviation(self, self.calm)
+        # What already differed from the calm period long before the alert is drift, not the incident.
+        return z if self.local is None else np.minimum(z, _deviation(self, self.local))
+
+    def runs(self, z: NDArray[np.float64]) -> NDArray[np.int64]:
+        """Give first and last index of every deviating run, shape (runs, 2). Runs may have single gaps."""
+        above = np.flatnonzero(z > DEVIATES)
+        if not len(above):
+            return np.zeros((0, 2), np.int64)
+        breaks = np.flatnonzero(np.diff(self.times[above]) > 2.5 * self.step)
+        begins = above[np.concatenate([[0], breaks + 1])]
+        ends = above[np.concatenate([breaks, [len(above) - 1]])]
+        return np.stack([begins, ends], axis=1)
 
 
-def find_onset(
-    spans: Spans,
-    series: tuple[tuple[Series, Kind], ...],
-    alert_ns: int | None,
-    logs: LogSigns | None = None,
-) -> Onset | None:
-    """Estimate the onset; None when there is neither an alert nor anything that deviates."""
-    votes = _votes([*_metric_tracks(series, alert_ns), *_span_tracks(spans, alert_ns)], alert_ns)
-    if not votes and logs is not None:
-        votes = _votes(list(_log_tracks(logs, alert_ns)), alert_ns)
-    if not votes:
-        return None if alert_ns is None else Onset(alert_ns, alert_ns, alert_ns, 0, inferred=False)
-    starts: list[float] = []
-    before: list[float] = []
-    weights: list[float] = []
-    for _, own in sorted(votes.items()):
-        total = sum(weight for _, _, weight in own)
-        for last_calm, start, weight in own:
-            starts.append(start)
-            before.append(last_calm)
-            weights.append(weight / total * max(w for _, _, w in own))
-    estimate = int(weighted_quantile(starts, weights, _EARLY))
-    latest = int(max(estimate, weighted_quantile(starts, weights, 0.5)))
-    calm = [b for b, s in zip(before, starts, strict=True) if s >= estimate and b <= estimate]
-    earliest = int(max(calm)) if calm else estimate
-    return Onset(estimate, min(earliest, estimate), latest, len(votes), inferred=True)
+def run_at(track: Track, runs: NDArray[np.int64], alert_ns: int | None) -> int | None:
+    """Give the first run that is alive at the alert or begins right after it, as an index into `runs`."""
+    if not len(runs):
+        return None
+    alert = int(track.times[-1]) if alert_ns is None else alert_ns
+    slack = max(2 * track.step, 10 * _SECOND)
+    alive = (track.times[runs[:, 0]] <= alert + slack) & (track.times[runs[:, 1]] >= alert - slack)
+    return int(np.flatnonzero(alive)[0]) if alive.any() else None
 
 
-def _votes(tracks: list[_Track], alert_ns: int | None) -> dict[str, list[tuple[int, int, float]]]:
-    votes: dict[str, list[tuple[int, int, float]]] = {}
-    for track in tracks:
-        vote = _begin_of_deviation(track, alert_ns)
-        if vote is not None:
-            votes.setdefault(track.component, []).append(vote)
-    return votes
-
-
-def _metric_tracks(series: tuple[tuple[Series, Kind], ...], alert_ns: int | None) -> Iterator[_Track]:
+def metric_tracks(series: tuple[tuple[Series, Kind], ...], alert_ns: int | None) -> Iterator[Track]:
+    """Give the series that can tell an onset: no state, traffic or host metric, with a calm."""
     for one, kind in series:
         if one.component is None or kind in (MetricKind.STATE, MetricKind.HOST, MetricKind.TRAFFIC):
             continue
@@ -114,7 +103,16 @@ def _metric_tracks(series: tuple[tuple[Series, Kind], ...], alert_ns: int | None
         if calm is not None and len(one.incident):
             early = _early_part(one.incident.times, alert_ns)
             local = one.incident.values[:early] if early >= _MIN_BASELINE else None
-            yield _Track(one.component, one.incident.times, one.incident.values, calm, local, 0.0)
+            yield Track(
+                one.component,
+                kind.value,
+                one.incident.times,
+                one.incident.values,
+                calm,
+                local,
+                0.0,
+                series=one,
+            )
 
 
 def _calm_values(incident: Samples, reference: Samples, alert_ns: int | None) -> NDArray[np.float64] | None:
@@ -131,7 +129,7 @@ def _early_part(times: NDArray[np.int64], alert_ns: int | None) -> int:
     return int(np.searchsorted(times, _split(times, alert_ns)))
 
 
-def _span_tracks(spans: Spans, alert_ns: int | None) -> Iterator[_Track]:
+def span_tracks(spans: Spans, alert_ns: int | None) -> Iterator[Track]:
     """Give, per service, the share of failing spans and the typical slowness per bin of time."""
     inside = ~spans.reference
     if not inside.any():
@@ -147,17 +145,21 @@ def _span_tracks(spans: Spans, alert_ns: int | None) -> Iterator[_Track]:
         if not len(seen):
             continue
         width = _bin_width(spans.start[seen], last - first)
-        for values, step in ((slowness, _SLOWER), (spans.failed.astype(np.float64), _FAILING)):
+        for measures, values, step in (
+            (SLOWNESS, slowness, _SLOWER),
+            (FAILURES, spans.failed.astype(np.float64), _FAILING),
+        ):
             moments, means = _binned(spans.start[seen], values[seen], width)
             if len(base):
                 _, calm_means = _binned(spans.start[base], values[base], width)
             else:
                 calm_means = means[: _early_part(moments, alert_ns)]
             if len(moments) and len(calm_means) >= _MIN_BASELINE:
-                yield _Track(spans.service.names[service], moments, means, calm_means, None, step)
+                name = spans.service.names[service]
+                yield Track(name, measures, moments, means, calm_means, None, step, width)
 
 
-def _log_tracks(logs: LogSigns, alert_ns: int | None) -> Iterator[_Track]:
+def log_tracks(logs: LogSigns, alert_ns: int | None) -> Iterator[Track]:
     """Give, per service, the share of telling records per bin of time."""
     times = logs.own_times()
     if not len(times):
@@ -182,7 +184,7 @@ def _log_tracks(logs: LogSigns, alert_ns: int | None) -> Iterator[_Track]:
             next_sign = np.append(signs, np.iinfo(np.int64).max)[np.searchsorted(signs, moments)]
             begins = np.where(next_sign < moments + width, next_sign, moments)
             name = logs.service.names[service]
-            yield _Track(name, begins, means, calm_means, None, _FAILING)
+            yield Track(name, SIGNS, begins, means, calm_means, None, _FAILING, width)
 
 
 def _slowness(spans: Spans, calm: NDArray[np.bool_]) -> NDArray[np.float64]:
@@ -217,35 +219,7 @@ def _binned(
     return starts[0] + kept[enough] * width, means[enough]
 
 
-def _begin_of_deviation(track: _Track, alert_ns: int | None) -> tuple[int, int, float] | None:
-    """Give the last calm time, the begin, and the weight of the deviating run nearest the alert."""
-    z = _deviation(track, track.calm)
-    if track.local is not None:
-        # What already differed from the calm period long before the alert is drift, not the incident.
-        z = np.minimum(z, _deviation(track, track.local))
-    above = np.flatnonzero(z > DEVIATES)
-    if not len(above):
-        return None
-    step = int(np.median(np.diff(track.times))) if len(track.times) > 1 else 0
-    # Runs may have single gaps; the one that counts is alive at the alert, or begins right after it.
-    breaks = np.flatnonzero(np.diff(track.times[above]) > 2.5 * step)
-    begins = above[np.concatenate([[0], breaks + 1])]
-    ends = above[np.concatenate([breaks, [len(above) - 1]])]
-    alert = int(track.times[-1]) if alert_ns is None else alert_ns
-    slack = max(2 * step, 10 * _SECOND)
-    alive = (track.times[begins] <= alert + slack) & (track.times[ends] >= alert - slack)
-    if not alive.any():
-        return None
-    run = int(np.flatnonzero(alive)[0])
-    begin = int(begins[run])
-    peak = float(z[begin : int(ends[run]) + 1].max())
-    weight = min(1.0, np.log1p(peak) / np.log1p(_SATURATES))
-    start = int(track.times[begin])
-    last_calm = int(track.times[begin - 1]) if begin else start - step
-    return last_calm, start, float(weight)
-
-
-def _deviation(track: _Track, baseline: NDArray[np.float64]) -> NDArray[np.float64]:
+def _deviation(track: Track, baseline: NDArray[np.float64]) -> NDArray[np.float64]:
     middle = float(np.median(baseline))
     scale = np.hypot(spread(baseline), max(_RELATIVE_FLOOR * abs(middle), track.minimum_step, 1e-12))
     return np.asarray(np.abs(track.values - middle) / scale, dtype=np.float64)

@@ -14,13 +14,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from incident_pipeline.diagnosis.log_signs import LogSigns, read_log_signs
-from incident_pipeline.diagnosis.metric_kind import MetricKind, metric_kind
-from incident_pipeline.diagnosis.onset import Onset, find_onset
-from incident_pipeline.diagnosis.statistics import extent
 from incident_pipeline.signals.attributes import lookup
+from incident_pipeline.signals.log_signs import LogSigns, read_log_signs
+from incident_pipeline.signals.metric_kind import MetricKind, metric_kind
+from incident_pipeline.signals.onset import Onset, find_onset
 from incident_pipeline.signals.series import Series, read_series
 from incident_pipeline.signals.spans import Spans, read_spans, span_codes
+from incident_pipeline.signals.statistics import extent
 from incident_pipeline.signals.templates import Templates, assign_templates
 
 if TYPE_CHECKING:
