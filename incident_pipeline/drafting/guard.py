@@ -30,6 +30,7 @@ _DAY = re.compile(r"\b(\d{4}-\d{2}-\d{2})\b")
 _COMPOUND = re.compile(r"\b(?:(\d+) h )?(?:(\d+) min)(?: (\d+) s)?\b|\b(\d+) h\b")
 _NUMBER = re.compile(r"(?<![\w.,:/#-])(-?\d+(?:[.,]\d{3})*(?:\.\d+)?(?:e-?\d+)?)(?![\w:/]|\.\d)( ?%)?")
 _ANY_NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?")
+_HEX_ID = re.compile(r"\b(?=[0-9]*[a-fA-F])[0-9a-fA-F]{16,}\b", re.ASCII)
 _NAMED = re.compile(
     r"\b([A-Za-z][\w.-]*) (?:service|component|workload|deployment|pod|host|database|cluster)\b"
     r"|\bteam:([\w.-]+)"
@@ -63,8 +64,9 @@ class Support:
 
     @cached_property
     def numbers(self) -> tuple[float, ...]:
-        """Every number in the supporting text."""
-        return tuple(float(match[0]) for text in self.texts for match in _ANY_NUMBER.finditer(text))
+        """Every number in the supporting text; the digits within ids and digests are none."""
+        plain_texts = (_HEX_ID.sub(" ", text) for text in self.texts)
+        return tuple(float(match[0]) for text in plain_texts for match in _ANY_NUMBER.finditer(text))
 
     @cached_property
     def moments(self) -> frozenset[str]:

@@ -24,6 +24,7 @@ import pyarrow.parquet as pq
 
 from incident_pipeline.evidence.merkle import leaf_hash, root_of_leaves
 from incident_pipeline.model.event import Kind
+from incident_pipeline.parsers.table import TableWriter
 from incident_pipeline.serialise import write_with
 from incident_pipeline.timeline.causality import NO_ROW, UNLINKED, Links, link
 from incident_pipeline.timeline.columns import booleans
@@ -41,7 +42,6 @@ if TYPE_CHECKING:
 BUCKET_ROWS: Final = 1_000_000
 
 _SECOND: Final = 1_000_000_000
-_ROW_GROUP: Final = 131_072
 _BY_TIME: Final = pa.array([Kind.LOG.value, Kind.SPAN.value, Kind.SPAN_EVENT.value])
 """Kinds whose repeats have the same time, so that they are found within a bucket."""
 _OPTIONS: Final = pa.ipc.IpcWriteOptions(compression="lz4")
@@ -108,26 +108,17 @@ def _order(events: Path, aside: Path, scratch: Path, digests: Sequence[str], buc
     told = _merge_held(held, links)
     counts = {"merged": 0, "untimed": 0, "buckets": 0}
     leaves: list[bytes] = []
-    with pq.ParquetWriter(
-        aside, TIMELINE, compression="zstd", compression_level=1, use_dictionary=False,
-        data_page_version="2.0", write_statistics=True, store_schema=True,
-    ) as writer:  # fmt: skip
+    # Row groups are cut by position, not by bucket, so that buckets leave no trace in the file.
+    with TableWriter(aside, TIMELINE) as writer:
 
         def pieces() -> Iterator[pa.Table]:
-            waiting = TIMELINE.empty_table()
             for table in _buckets(scratch, edges, links, told):
                 counts["merged"] += table.num_rows - table["merged_into"].null_count
                 counts["untimed"] += table["time_ns"].null_count
                 counts["buckets"] += 1
+                for batch in table.to_batches():
+                    writer.write(batch)
                 yield table
-                # Row groups are cut by position, not by bucket, so that buckets leave no trace in the file.
-                waiting = pa.concat_tables([waiting, table])
-                whole = waiting.num_rows // _ROW_GROUP * _ROW_GROUP
-                if whole:
-                    writer.write_table(waiting.slice(0, whole).combine_chunks(), row_group_size=_ROW_GROUP)
-                    waiting = waiting.slice(whole)
-            if waiting.num_rows or not rows:
-                writer.write_table(waiting.combine_chunks(), row_group_size=_ROW_GROUP)
 
         leaves += [leaf_hash(leaf) for leaf in table_leaves(pieces())]
     return OrderedFile(rows=rows, merkle_root=root_of_leaves(leaves).hex(), **counts)

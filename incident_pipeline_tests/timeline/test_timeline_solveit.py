@@ -35,7 +35,7 @@ def twice(count: int = 6) -> list[dict[str, Any]]:
 
 
 def parsed(text: str) -> list[dict[str, Any]]:
-    source = Source("logs/app.log", "0" * 64, "logs", "app")
+    source = Source("0" * 64, "logs/app.log", "logs", "app")
     rows: list[dict[str, Any]] = parse_artifact(text.encode(), source).events.to_pylist()
     return rows
 
