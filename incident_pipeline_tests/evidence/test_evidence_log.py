@@ -101,11 +101,13 @@ def test_an_entry_that_a_killed_run_left_unfinished_is_finished(
     assert logged.log().size == 2
 
 
-def test_entering_a_seal_first_enters_those_that_killed_runs_left_out(logged: LogCase) -> None:
-    logged.seals(1)
-    for name in ("proofs/inc-1/000001.json", "checkpoints/00000001"):
-        (logged.records / name).unlink()
-    assert unlogged(logged.vault) == (("inc-1", 1),)
+def test_entering_a_seal_first_enters_those_that_killed_runs_left_out(
+    logged: LogCase, tmp_path: Path
+) -> None:
+    bundle = open_bundle(logged.bundle({"b.log": b"b"}, incident_id="INC-9"), tmp_path / "scratch")
+    ours = seal(bundle, LocalVault(tmp_path / "elsewhere"), logged.signer.signer, now=NOW)
+    assert logged.vault.publish_seal("inc-9", 1, ours.manifest)
+    assert unlogged(logged.vault) == (("inc-9", 1),)
     logged.seal(logged.bundle({"a.log": b"new"}))
     assert unlogged(logged.vault) == ()
     assert logged.log().size == 2
