@@ -87,7 +87,7 @@ class NestedRows(Rows):
         )
 
     def bulk(self, bulk: Bulk) -> None:
-        """Refuse columns: what lies inside is read row by row."""
+        """Refuse columns: only `parts.parse_part` hands them over, and it never runs inside a record."""
         message = f"no columns inside another record ({len(bulk.starts)} rows)"
         raise NotImplementedError(message)
 

@@ -79,7 +79,7 @@ class _Edges:
 def order_file(
     events: Path, order: Path, *, digests: Sequence[str] | None = None, bucket_rows: int = BUCKET_ROWS
 ) -> OrderedFile:
-    """Order an event table and write the full order, byte for byte as `build_timeline` has it.
+    """Order an event table and write the full order, as `build_timeline` has it without corrected clocks.
 
     Args:
         events: an event table as Parquet.
